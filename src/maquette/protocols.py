@@ -1,0 +1,70 @@
+"""The seams: what a stop must promise so that another can stand in its place. Each has two real implementations."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from jaxtyping import Float
+from torch import Tensor
+
+from maquette.types import Generation, Mesh, Rollouts, Views, Voxels
+
+
+class Mesher(Protocol):
+    """Turns voxels into meshes; texts (one per shape) may guide the paint."""
+
+    def mesh(self, voxels: Voxels, texts: Sequence[str] | None = None) -> list[Mesh]:
+        """One mesh per shape; an empty shape gives a mesh without faces, never an exception."""
+        ...
+
+
+@dataclass(frozen=True)
+class Sampling:
+    """How tokens are drawn. Rollouts for training use temperature only (top_p = 1, top_k = 0)."""
+
+    temperature: float = 1.0
+    top_p: float = 1.0
+    top_k: int = 0
+    max_reasoning: int = 96
+    """Longest reasoning segment in tokens, its terminator included; 0: the stage does not reason."""
+    seed: int = 0
+
+
+class RolloutEngine(Protocol):
+    """Decodes one stage of many answers: prompt tokens → reasoning → exactly c codes."""
+
+    def decode(self, prompts: Sequence[Sequence[int]], repeats: int, sampling: Sampling) -> Rollouts:
+        """len(prompts)·repeats rows, prompt-major; `answer` counts rows, `stage` is 0 (the caller renumbers)."""
+        ...
+
+    def load_weights(self, weights: Mapping[str, Tensor]) -> None:
+        """Take over the trainer's current weights; engines that share the trainer's module need do nothing."""
+        ...
+
+
+class Reward(Protocol):
+    """One judge of rendered answers."""
+
+    name: str
+    higher_is: str
+    """What a higher value means, in words for the report, e.g. `closer to the text`."""
+    worst: float
+    """The stated value of a failed answer."""
+
+    def score(self, generation: Generation, stage: int) -> Float[Tensor, " a"]:
+        """One value per answer; NaN means missing (this judge failed). A failed answer gets `worst`."""
+        ...
+
+
+class Tracker(Protocol):
+    """Where numbers and pictures go."""
+
+    def log(self, step: int, numbers: Mapping[str, float]) -> None: ...
+
+    def log_views(self, step: int, name: str, views: Views, captions: Sequence[str]) -> None: ...
+
+    def close(self) -> None: ...
+
+
