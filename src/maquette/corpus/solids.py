@@ -160,6 +160,30 @@ def extrusion(polygon: Sequence[Plane], height: float, at: Vec = (0, 0, 0)) -> S
     return _solid(Kind.EXTRUSION, (height / 2, 0.0, 0.0), at, polygon)
 
 
+def side_extrusion(polygon: Sequence[Plane], width: float, at: Vec = (0, 0, 0)) -> Solid:
+    """A polygon in (y, z), as seen from the side, made `width` wide along x, centred on `at`'s x."""
+    return extrusion(polygon, width, at).turned("x", 90).turned("z", 90)
+
+
+def front_extrusion(polygon: Sequence[Plane], depth: float, at: Vec = (0, 0, 0)) -> Solid:
+    """A polygon in (x, z), as seen from the front, made `depth` deep along y, centred on `at`'s y."""
+    return extrusion(polygon, depth, at).turned("x", 90)
+
+
+def disc(radius: float, width: float, at: Vec = (0, 0, 0), axis: str = "x") -> Solid:
+    """A cylinder that lies along x or y, like a wheel on its axle."""
+    upright = cylinder(radius, width, at)
+    return upright.turned("y", 90) if axis == "x" else upright.turned("x", 90)
+
+
+def arc_band(radius: float, thickness: float, start: float, end: float, steps: int = 12) -> tuple[Plane, ...]:
+    """The polygon of a bent strip about the origin: `radius` to its middle line, from `start` to `end` in degrees."""
+    angles = np.radians(np.linspace(start, end, steps))
+    outer = [((radius + thickness / 2) * np.cos(a), (radius + thickness / 2) * np.sin(a)) for a in angles]
+    inner = [((radius - thickness / 2) * np.cos(a), (radius - thickness / 2) * np.sin(a)) for a in reversed(angles)]
+    return tuple((float(u), float(v)) for u, v in outer + inner)
+
+
 def revolve(profile: Sequence[Plane], at: Vec = (0, 0, 0)) -> Solid:
     """A closed polygon in (radius ≥ 0, z), turned about the z axis through `at`."""
     return _solid(Kind.REVOLVE, (0.0, 0.0, 0.0), at, profile)
