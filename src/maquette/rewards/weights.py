@@ -1,0 +1,46 @@
+"""Small networks in safetensors: written in half precision, read back in single, checked key by key."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TypeVar
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import nn
+
+Network = TypeVar("Network", bound=nn.Module)
+
+
+def save_network(network: nn.Module, path: Path) -> None:
+    """Writes all weights and running statistics as float16 (integers as they are), beside first and then renamed."""
+    state = {key: (t.half() if t.is_floating_point() else t).contiguous() for key, t in network.state_dict().items()}
+    path.parent.mkdir(parents=True, exist_ok=True)
+    beside = path.with_suffix(".partial")
+    save_file(state, beside)
+    beside.replace(path)
+
+
+def load_network(network: Network, path: Path) -> Network:
+    """`network` with the file's weights, in evaluation mode and without gradients.
+
+    Raises ValueError where the file is missing, is no safetensors file, or holds another key or shape than the network expects.
+    """
+    if not path.is_file():
+        raise ValueError(f"no weights at {path}; `maquette train-scorers configs/scorers.yaml` writes them")
+    try:
+        state = load_file(path)
+    except SafetensorError as error:
+        raise ValueError(f"{path} is not a readable safetensors file: {error}") from error
+    expected = network.state_dict()
+    if state.keys() != expected.keys():
+        odd = sorted(state.keys() ^ expected.keys())[0]
+        where = "is missing" if odd in expected else "is not expected"
+        raise ValueError(f"{path}: key {odd} {where}; train the scorers again for this version")
+    for key, tensor in state.items():
+        if tensor.shape != expected[key].shape:
+            raise ValueError(f"{path}: {key} has shape {tuple(tensor.shape)}, expected {tuple(expected[key].shape)}")
+    with torch.no_grad():
+        network.load_state_dict({key: t.to(expected[key].dtype) for key, t in state.items()})
+    return network.eval().requires_grad_(False)
