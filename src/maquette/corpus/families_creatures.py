@@ -118,9 +118,9 @@ def snail(b: Builder) -> None:
         sphere(0.15, (0, -0.64, 0.45)),
     ]
     b.part("body", [foot], skin, b.pattern(skin, 0.2), "skin", counted=False)
-    feeler = [capsule(0.04, (0.06, -0.66, 0.5), (0.14, -0.74, 0.78)), sphere(0.07, (0.14, -0.74, 0.8))]
+    feeler = [capsule(0.04, (0.1, -0.66, 0.52), (0.18, -0.74, 0.78)), sphere(0.065, (0.18, -0.74, 0.8))]
     b.part("antenna", paired(feeler), b.other_color(skin))
-    spikes = b.integer(3, 6) if kind == "spiky snail" else 0
+    spikes = b.integer(3, 5) if kind == "spiky snail" else 0
     turns = np.linspace(-75, 75, spikes) if spikes else []
     spine = rod(0.08, (0, 0.1, z + size - 0.05), (0, 0.1, z + size + 0.2), 0.025)
     b.part("spike", [spine.turned("x", a, (0, 0.1, z)) for a in turns], b.other_color(hue))
@@ -166,7 +166,7 @@ def turtle(b: Builder) -> None:
 def spider(b: Builder) -> None:
     kind = b.choice(("spider", "tarantula", "ant", "beetle"))
     legs = 8 if kind in ("spider", "tarantula") else 6
-    thick = b.uniform(0.06, 0.075) if kind == "tarantula" else b.uniform(0.045, 0.052)
+    thick = b.uniform(0.056, 0.065) if kind == "tarantula" else b.uniform(0.045, 0.052)
     hue, limbs, rise = b.color(), b.color(), b.uniform(0.45, 0.7) if kind == "spider" else b.uniform(0.35, 0.45)
     b.subtype(kind)
     b.proportion("tall" if rise > 0.6 else "low" if rise < 0.4 else "")
@@ -178,17 +178,17 @@ def spider(b: Builder) -> None:
     }[kind]
     z, y = 0.36, 0.12 + rear[1]
     b.part("body", [ellipsoid(*rear, (0, y, z + 0.06))], hue, b.pattern(hue, 0.5), counted=False)
-    b.part("thorax", [ellipsoid(0.2, 0.27, 0.15, (0, -0.02, z))], b.choice((limbs, b.color())), counted=False)
+    b.part("thorax", [ellipsoid(0.25, 0.29, 0.15, (0, -0.02, z))], b.choice((limbs, b.color())), counted=False)
     spread = np.linspace(-62, 62, legs // 2) if legs == 8 else np.linspace(-48, 48, 3)
     side = []
     for angle in spread:
         c, s = np.cos(np.radians(angle)), np.sin(np.radians(angle))
-        hip, knee, foot = (0.2 * c, 0.24 * s, z), (0.5 * c, 0.5 * s, rise + 0.1), (0.85 * c, 0.85 * s, thick)
+        hip, knee, foot = (0.28 * c, 0.3 * s, z), (0.5 * c, 0.5 * s, rise + 0.1), (0.85 * c, 0.85 * s, thick)
         side.append(bent(thick, hip, knee, foot))
     b.part("leg", [leg for group in side for leg in paired(group)], limbs)
     b.part("head", [sphere(0.16, (0, -0.32, z + 0.03))], b.choice((hue, b.color())))
     eyes = b.choice((2, 4)) if kind == "spider" else 2
-    places = [(0.09, 0.1)] + ([(0.11, -0.06)] if eyes == 4 else [])
+    places = [(0.11, 0.1)] + ([(0.12, -0.07)] if eyes == 4 else [])
     b.part(
         "eye", [e for x, dz in places for e in both_sides(sphere(0.065, (x, -0.43, z + dz)))], b.other_color(hue, limbs)
     )

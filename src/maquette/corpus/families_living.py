@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from maquette.corpus.families_creatures import CREATURES
 from maquette.corpus.families_plants import PLANTS
-from maquette.corpus.profiles import bent, paired, side_plate
+from maquette.corpus.profiles import bent, paired
 from maquette.corpus.program import Builder, Family, Pattern
 from maquette.corpus.solids import (
     both_sides,
@@ -15,6 +15,7 @@ from maquette.corpus.solids import (
     ellipsoid,
     four_corners,
     rod,
+    side_extrusion,
     sphere,
 )
 
@@ -38,7 +39,7 @@ def dog(b: Builder) -> None:
         capsule(0.12, (0, front, back), (0, y, z)),
     ]
     b.part("body", [trunk], coat, b.pattern(coat), "fur", counted=False)
-    puffs = 0.13 if kind == "poodle" else 0.0
+    puffs = 0.1 if kind == "poodle" else 0.0
     foot = [rod(0.085, (0.14, length / 2 - 0.06, 0), (0.14, length / 2 - 0.06, back))]
     foot += [sphere(puffs, (0.15, length / 2 - 0.06, puffs))] if puffs else []
     corners = [four_corners(solid) for solid in foot]
@@ -180,16 +181,16 @@ def fish(b: Builder) -> None:
     b.part("body", [body], scales, b.pattern(scales, 0.5), "scales", counted=False)
     root, end = length - 0.12, length + tail
     notch = [(root, 0.08), (end, tail + 0.04), (end - tail * 0.4, 0.0), (end, -tail - 0.04), (root, -0.08)]
-    b.part("tail", [side_plate(notch, 0.08)], trim, b.pattern(trim))
+    b.part("tail", [side_extrusion(notch, 0.08)], trim, b.pattern(trim))
     rise = {"shark": 0.34, "angelfish": 0.45}.get(kind, 0.18)
     sail = [(-0.2, height * 0.75), (0.12, height + rise), (0.24, height + rise), (0.22, height * 0.7)]
     below = b.chance(0.5) or kind == "angelfish"
-    fins = [side_plate(sail, 0.08)]
-    fins += [side_plate([(y, -z) for y, z in sail], 0.08)] if below else []
+    fins = [side_extrusion(sail, 0.08)]
+    fins += [side_extrusion([(y, -z) for y, z in sail], 0.08)] if below else []
     side = ellipsoid(0.2, 0.12, 0.05, (width + 0.1, -length * 0.2, -height * 0.3)).turned("y", 25)
     b.part("fin", [*fins, *both_sides(side)], b.other_color(scales))
     eye = b.other_color(scales, allowed=("black", "white", "yellow"))
-    b.part("eye", both_sides(sphere(0.075, (width * 0.72, -length * 0.68, height * 0.25))), eye)
+    b.part("eye", both_sides(sphere(0.07, (max(width * 0.75, 0.12), -length * 0.68, height * 0.25))), eye)
     if kind == "pufferfish":
         spine = rod(0.06, (0, 0, height - 0.04), (0, 0, height + 0.18), 0.02)
         b.part(

@@ -31,10 +31,10 @@ def tree(b: Builder) -> None:
         b.part("branch layer", crown, green, b.pattern(green), "leaves")
         b.layout(f"{count_word(tiers)} cone-shaped layers stacked on a straight trunk")
     elif kind == "palm tree":
-        leaves, trunk, bend = b.integer(4, 7), trunk + 0.6, b.uniform(35, 60)
+        leaves, trunk, bend = b.integer(4, 6), trunk + 0.6, b.uniform(35, 60)
         frond = [
-            ellipsoid(0.27, 0.09, 0.05, (0.25, 0, trunk)).turned("y", -12),
-            ellipsoid(0.24, 0.085, 0.05, (0.56, 0, trunk - 0.09)).turned("y", bend),
+            ellipsoid(0.25, 0.085, 0.05, (0.35, 0, trunk)).turned("y", -12),
+            ellipsoid(0.24, 0.085, 0.05, (0.64, 0, trunk - 0.09)).turned("y", bend),
         ]
         b.part(
             "leaf",
@@ -46,7 +46,10 @@ def tree(b: Builder) -> None:
         b.layout(f"{count_word(leaves)} drooping leaves atop a tall bare trunk")
     else:
         tall = b.uniform(0.34, 0.6)
-        b.part("crown", [ellipsoid(0.45, 0.45, tall, (0, 0, trunk + tall * 0.8))], green, b.pattern(green), "leaves")
+        crown = [ellipsoid(0.45, 0.45, tall, (0, 0, trunk + tall * 0.8))]
+        if kind == "leafy tree":
+            crown += around(sphere(0.24, (0.36, 0, trunk + tall * 0.75)), b.integer(4, 5), b.uniform(0, 90))
+        b.part("crown", [crown], green, b.pattern(green), "leaves")
         b.proportion("slim" if tall > 0.5 else "")
         b.layout(f"{'an egg-shaped' if tall > 0.5 else 'a round'} crown on a straight trunk")
         trunk += 0.1
@@ -74,7 +77,7 @@ def cactus(b: Builder) -> None:
             "stem", [capsule(0.15, (0, 0, floor + 0.1), (0, 0, floor + height))], green, b.pattern(green), "plant skin"
         )
         lift = b.uniform(0.25, 0.4) * height
-        arm = bent(0.09, (0.1, 0, floor + lift), (0.4, 0, floor + lift), (0.4, 0, floor + lift + 0.35))
+        arm = bent(0.09, (0.23, 0, floor + lift), (0.4, 0, floor + lift), (0.4, 0, floor + lift + 0.35))
         hue = b.choice((green, b.color()))
         b.part(
             "arm",
@@ -93,12 +96,12 @@ def cactus(b: Builder) -> None:
     else:
         pads = b.integer(1, 3)
         tips = (
-            [(0.0, 0.0, 0.95), (0.42, 0.0, 0.82), (-0.42, 0.0, 0.82)][:pads]
+            [(0.0, 0.0, 0.88), (0.42, 0.0, 0.58), (-0.42, 0.0, 0.58)][:pads]
             if pads != 2
-            else [(0.36, 0, 0.86), (-0.36, 0, 0.86)]
+            else [(0.4, 0, 0.62), (-0.4, 0, 0.62)]
         )
         b.part("stem", [ellipsoid(0.3, 0.1, 0.36, (0, 0, floor + 0.3))], green, b.pattern(green), "plant skin")
-        leaf = [ellipsoid(0.17, 0.08, 0.27, (x, 0, floor + z)).turned("y", np.sign(x) * 38) for x, _, z in tips]
+        leaf = [ellipsoid(0.15, 0.08, 0.27, (x, 0, floor + z)).turned("y", np.sign(x) * 50) for x, _, z in tips]
         b.part("pad", leaf, b.other_color(green), material="plant skin")
         b.layout(f"{count_word(pads)} flat {'pad' if pads == 1 else 'pads'} growing from a flat stem")
     if potted:
@@ -119,7 +122,7 @@ def flower(b: Builder) -> None:
     b.proportion("tall" if stem > 1.0 else "short" if stem < 0.8 else "")
     top, heart = (0, 0, stem), b.other_color(hue)
     if kind in ("daisy", "sunflower"):
-        core = 0.13 if kind == "daisy" else 0.24
+        core = 0.1 + 0.012 * petals if kind == "daisy" else 0.25
         width = min(0.24, 2 * np.pi * (core + 0.12) / petals * 0.55)
         blade = extrusion([(v, u) for u, v in leaf_outline(0.4, width / 0.9)], 0.09, (core - 0.02, 0, stem))
         tilt = b.uniform(45, 75)
@@ -127,9 +130,9 @@ def flower(b: Builder) -> None:
         core_solid = [ellipsoid(core, core, 0.12, top).turned("x", tilt)]
         b.layout(f"{count_word(petals)} petals around a round center, facing forward")
     elif kind == "tulip":
-        petals = b.integer(3, 5)
-        petal = ellipsoid(0.075, 0.15, 0.3, (0.19, 0, stem + 0.26)).turned("y", 8)
-        solids, core_solid = around(petal, petals, 90), [ellipsoid(0.14, 0.14, 0.24, (0, 0, stem + 0.18))]
+        petals = b.integer(3, 4)
+        petal = ellipsoid(0.075, 0.11 if petals == 4 else 0.14, 0.3, (0.2, 0, stem + 0.26)).turned("y", 8)
+        solids, core_solid = around(petal, petals, 90), [ellipsoid(0.17, 0.17, 0.2, (0, 0, stem + 0.1))]
         b.layout(f"an upright cup of {count_word(petals)} petals on a stem")
     else:
         petals = b.integer(4, 6)
@@ -143,7 +146,9 @@ def flower(b: Builder) -> None:
     back = 0.1 if kind in ("daisy", "sunflower") else 0.0
     b.part("stem", [bent(0.05, (0, 0, 0.04), (0, back, stem * 0.6), (0, back * 0.4, stem))], green)
     blades = [
-        ellipsoid(0.21, 0.1, 0.05, (0.2, 0, stem * 0.3)).turned("y", -30).turned("z", 180 * i, (0, 0, 0))
+        ellipsoid(0.21, 0.1, 0.05, (0.24, back * 0.5, stem * 0.3))
+        .turned("y", -30)
+        .turned("z", 180 * i, (0, back * 0.5, 0))
         for i in range(leaves)
     ]
     b.part("leaf", blades, b.choice((green, b.color())), material="leaves")
@@ -197,7 +202,7 @@ def potted_plant(b: Builder) -> None:
     )
     rim = [] if square else [cylinder(wide + 0.05, 0.1, (0, 0, deep - 0.05))]
     b.part("pot", [[pot, *rim]], clay, b.pattern(clay, 0.5), b.choice(("clay", "plastic", "stone")))
-    leaves = b.integer(3, 7)
+    leaves = b.integer(3, 6)
     if kind == "bonsai":
         number = b.integer(2, 3)
         spots = [(0.25, 0.0, deep + 0.4), (-0.25, 0.05, deep + 0.62), (0.22, 0, deep + 0.9)][:number]
@@ -212,17 +217,17 @@ def potted_plant(b: Builder) -> None:
         b.layout(f"{count_word(number)} flat crowns on a crooked trunk in a pot")
     elif kind == "snake plant":
         leaves = b.integer(3, 5)
-        blade = ellipsoid(0.055, 0.1, 0.4, (0.17, 0, deep + 0.34)).turned("y", 14)
+        blade = ellipsoid(0.06, 0.085, 0.4, (0.2, 0, deep + 0.34)).turned("y", 14)
         b.part("leaf", around(blade, leaves, 20), green, b.pattern(green, 0.4), "leaves")
         b.layout(f"{count_word(leaves)} upright leaves rising from a pot")
     else:
         tilt = b.uniform(-50, -35) if kind == "succulent" else -15
-        blade = [ellipsoid(0.28, 0.1, 0.07, (0.27, 0, deep + 0.2)).turned("y", tilt)]
-        blade += [ellipsoid(0.2, 0.09, 0.06, (0.58, 0, deep + 0.14)).turned("y", 50)] if kind == "potted fern" else []
+        blade = [ellipsoid(0.28, 0.085, 0.07, (0.36, 0, deep + 0.2)).turned("y", tilt)]
+        blade += [ellipsoid(0.2, 0.09, 0.06, (0.66, 0, deep + 0.14)).turned("y", 50)] if kind == "potted fern" else []
         b.part(
             "leaf", list(zip(*(around(p, leaves) for p in blade), strict=True)), green, b.pattern(green, 0.3), "leaves"
         )
-        b.part("bud", [dome(0.14, 0.34, (0, 0, deep))], b.choice((green, b.other_color(green))), counted=False)
+        b.part("bud", [dome(0.17, 0.34, (0, 0, deep))], b.choice((green, b.other_color(green))), counted=False)
         b.layout(
             f"{count_word(leaves)} {'drooping' if kind == 'potted fern' else 'pointed'} leaves spreading from a pot"
         )

@@ -1,4 +1,4 @@
-"""Shapes that many families share, made of the primitives: domes, gables, vessels, plates, outlines, bent rods."""
+"""Shapes that many families share, made of the primitives: domes, gables, vessels, outlines, bent rods."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from itertools import pairwise
 
 import numpy as np
 
-from maquette.corpus.solids import Plane, Solid, Vec, capsule, extrusion, revolve
+from maquette.corpus.solids import Plane, Solid, Vec, capsule, front_extrusion, revolve
 
 
 def dome(radius: float, height: float, at: Vec = (0, 0, 0)) -> Solid:
@@ -24,17 +24,7 @@ def vessel(bottom: float, top: float, height: float, wall: float, at: Vec = (0, 
 
 def gable(width: float, height: float, depth: float, at: Vec = (0, 0, 0)) -> Solid:
     """A roof whose ridge runs along y; `at` is the middle of its underside."""
-    return front_plate([(-width / 2, 0.0), (width / 2, 0.0), (0.0, height)], depth, at)
-
-
-def front_plate(outline: Sequence[Plane], thickness: float, at: Vec = (0, 0, 0)) -> Solid:
-    """An outline in (x, z), as seen from the front, made thick along y."""
-    return extrusion(outline, thickness, at).turned("x", 90)
-
-
-def side_plate(outline: Sequence[Plane], thickness: float, at: Vec = (0, 0, 0)) -> Solid:
-    """An outline in (y, z), as seen from the right side, made thick along x."""
-    return extrusion(outline, thickness, at).turned("x", 90).turned("z", 90)
+    return front_extrusion([(-width / 2, 0.0), (width / 2, 0.0), (0.0, height)], depth, at)
 
 
 def regular(sides: int, radius: float, start: float = 0.0) -> list[Plane]:
