@@ -1,0 +1,227 @@
+"""Where numbers and pictures go: JSON lines always, trackio, W&B and TensorBoard by choice; progress bars; run folders."""
+
+from __future__ import annotations
+
+import json
+import math
+import platform
+import subprocess
+import sys
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from importlib import import_module, metadata
+from pathlib import Path
+from types import ModuleType
+from typing import TypeVar
+
+import numpy as np
+from PIL import Image, ImageDraw
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, TextColumn, TimeRemainingColumn
+from rich.text import Text
+
+from maquette import __version__
+from maquette.protocols import Tracker
+from maquette.types import Views
+
+T = TypeVar("T")
+
+QUIET_SECONDS = 10.0
+
+
+def progress(iterable: Iterable[T], description: str, total: int | None = None) -> Iterator[T]:
+    """The same items, with a bar, a rate and the remaining time on stderr; on no terminal a line every ten seconds."""
+    if total is None and isinstance(iterable, Sequence):
+        total = len(iterable)
+    console = Console(stderr=True)
+    return _bar(iterable, description, total, console) if console.is_terminal else _lines(iterable, description, total)
+
+
+class _Rate(ProgressColumn):
+    """Items a second."""
+
+    def render(self, task: object) -> Text:
+        speed = task.speed or 0.0  # type: ignore[attr-defined]
+        return Text(f"{speed:.1f}/s" if speed >= 1 or not speed else f"{1 / speed:.1f} s each")
+
+
+def _bar(iterable: Iterable[T], description: str, total: int | None, console: Console) -> Iterator[T]:
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), _Rate(), TimeRemainingColumn())
+    with Progress(*columns, console=console, transient=True) as bar:
+        yield from bar.track(iterable, total=total, description=description)
+
+
+def _lines(iterable: Iterable[T], description: str, total: int | None) -> Iterator[T]:
+    start = said = time.monotonic()
+    for done, item in enumerate(iterable, 1):
+        yield item
+        now = time.monotonic()
+        if now - said < QUIET_SECONDS:
+            continue
+        said, rate = now, done / (now - start)
+        rest = f"/{total}, {(total - done) / rate:.0f} s left" if total else ""
+        sys.stderr.write(f"{description}: {done}{rest} ({rate:.2f}/s)\n")
+        sys.stderr.flush()
+
+
+def tell(text: str) -> None:
+    """One line for the person who waits, on stderr."""
+    Console(stderr=True, soft_wrap=True, highlight=False, markup=False).print(text)
+
+
+def make_run_folder(path: Path | str) -> Path:
+    """The folder, made if need be and known to be writable. ValueError says what stands in the way."""
+    folder = Path(path)
+    probe = folder / ".writable"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        probe.write_bytes(b"maquette" * 512)
+        probe.unlink()
+    except OSError as error:
+        raise ValueError(
+            f"Cannot write to the output folder {folder}: {error.strerror}. Choose another with --out."
+        ) from error
+    return folder
+
+
+def provenance(command: str = "") -> dict[str, str]:
+    """Where a result comes from: command, git commit, time, machine and versions."""
+    here = Path(__file__).resolve().parent
+    git = ["git", "-C", str(here), "describe", "--always", "--dirty", "--abbrev=12", "--exclude=*"]
+    try:
+        commit = subprocess.run(git, capture_output=True, text=True, timeout=10).stdout.strip()
+    except (OSError, subprocess.TimeoutExpired):
+        commit = ""
+    return {
+        "command": command,
+        "commit": commit or "unknown",
+        "date": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+        "machine": f"{platform.system()} {platform.machine()}, {platform.processor() or 'cpu'}",
+        "python": platform.python_version(),
+        "maquette": __version__,
+        **{name: metadata.version(name) for name in ("torch", "transformers", "numpy", "numba")},
+    }
+
+
+class JsonLines:
+    """`metrics.jsonl`, one step a line, and `samples/NAME-STEP.png`: one row of views per answer, captions beneath."""
+
+    def __init__(self, folder: Path | str, *, resume_at: int = 0) -> None:
+        """Keeps the lines of steps below `resume_at` and drops the others, so that a resumed file reads as one run."""
+        self.folder = make_run_folder(folder)
+        self.path = self.folder / "metrics.jsonl"
+        kept = [line for line in read_metrics(self.path) if line["step"] < resume_at]
+        partial = self.path.with_suffix(".partial")
+        partial.write_text("".join(json.dumps(line) + "\n" for line in kept))
+        partial.replace(self.path)
+        self._file = self.path.open("a")
+
+    def log(self, step: int, numbers: Mapping[str, float]) -> None:
+        clean = {key: (float(value) if math.isfinite(value) else None) for key, value in numbers.items()}
+        self._file.write(json.dumps({"step": step, **clean}) + "\n")
+        self._file.flush()
+
+    def log_views(self, step: int, name: str, views: Views, captions: Sequence[str]) -> None:
+        samples = make_run_folder(self.folder / "samples")
+        picture_of(views, captions).save(samples / f"{name}-{step:06d}.png")
+
+    def close(self) -> None:
+        self._file.close()
+
+
+def read_metrics(path: Path | str) -> list[dict[str, float]]:
+    """The lines of a `metrics.jsonl`, oldest first; a last line that was cut off by a kill is left out."""
+    lines: list[dict[str, float]] = []
+    for text in Path(path).read_text().splitlines() if Path(path).exists() else ():
+        try:
+            lines.append(json.loads(text))
+        except json.JSONDecodeError:
+            break
+    return lines
+
+
+def picture_of(views: Views, captions: Sequence[str]) -> Image.Image:
+    """Rows of v views, one row per answer, its caption beneath."""
+    answers, count, height, width, _ = views.rgb.shape
+    line = 14
+    sheet = Image.new("RGB", (count * width, answers * (height + line)), "white")
+    draw = ImageDraw.Draw(sheet)
+    for row in range(answers):
+        strip = np.concatenate(list(views.rgb[row]), axis=1)
+        sheet.paste(Image.fromarray(strip), (0, row * (height + line)))
+        caption = captions[row].encode("latin-1", "replace").decode("latin-1")
+        draw.text((2, row * (height + line) + height + 1), caption, fill="black")
+    return sheet
+
+
+class TensorBoard:
+    """Event files in `FOLDER/tensorboard`."""
+
+    def __init__(self, folder: Path | str) -> None:
+        module = _need("torch.utils.tensorboard", "tensorboard")
+        self._writer = module.SummaryWriter(str(Path(folder) / "tensorboard"))
+
+    def log(self, step: int, numbers: Mapping[str, float]) -> None:
+        for key, value in numbers.items():
+            self._writer.add_scalar(key, value, step)
+
+    def log_views(self, step: int, name: str, views: Views, captions: Sequence[str]) -> None:
+        self._writer.add_image(name, np.asarray(picture_of(views, captions)), step, dataformats="HWC")
+
+    def close(self) -> None:
+        self._writer.close()
+
+
+class OnlineTracker:
+    """Weights & Biases, or trackio, which answers to the same calls."""
+
+    def __init__(self, module: str, folder: Path | str, settings: Mapping[str, object]) -> None:
+        self._module = _need(module, module)
+        self._module.init(project="maquette", name=Path(folder).name, config=dict(settings))
+
+    def log(self, step: int, numbers: Mapping[str, float]) -> None:
+        self._module.log(dict(numbers), step=step)
+
+    def log_views(self, step: int, name: str, views: Views, captions: Sequence[str]) -> None:
+        self._module.log({name: self._module.Image(np.asarray(picture_of(views, captions)))}, step=step)
+
+    def close(self) -> None:
+        self._module.finish()
+
+
+class Trackers:
+    """Several trackers as one."""
+
+    def __init__(self, trackers: Sequence[Tracker]) -> None:
+        self._trackers = tuple(trackers)
+
+    def log(self, step: int, numbers: Mapping[str, float]) -> None:
+        for tracker in self._trackers:
+            tracker.log(step, numbers)
+
+    def log_views(self, step: int, name: str, views: Views, captions: Sequence[str]) -> None:
+        for tracker in self._trackers:
+            tracker.log_views(step, name, views, captions)
+
+    def close(self) -> None:
+        for tracker in self._trackers:
+            tracker.close()
+
+
+def open_trackers(
+    folder: Path | str, names: Sequence[str] = (), *, settings: Mapping[str, object], resume_at: int = 0
+) -> Trackers:
+    """JSON lines in `folder`, and whatever else `names` asks for (trackio, wandb, tensorboard)."""
+    extra: list[Tracker] = [
+        TensorBoard(folder) if name == "tensorboard" else OnlineTracker(name, folder, settings) for name in names
+    ]
+    return Trackers([JsonLines(folder, resume_at=resume_at), *extra])
+
+
+def _need(module: str, package: str) -> ModuleType:
+    try:
+        return import_module(module)
+    except ImportError as error:
+        raise ValueError(
+            f"Tracking by {package} needs the package: pip install {package}, or drop it from `track`."
+        ) from error
