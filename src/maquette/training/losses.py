@@ -1,0 +1,163 @@
+"""Policy-gradient losses over token sequences. Pure functions; means are taken within each stage, then summed over stages.
+
+Every loss is a sum of token terms times weights that already hold the denominators, so that micro-batches, accumulation and
+several processes add up to the whole batch's loss exactly.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from jaxtyping import Bool, Float, Int64
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class LossInputs:
+    """What one micro-batch knows. Entries that are not sampled hold any finite number and count nowhere."""
+
+    logprobs: Float[Tensor, "n t"]
+    """Of the policy that is being trained, with gradient."""
+    old_logprobs: Float[Tensor, "n t"]
+    """The trainer's own, before the first update on these answers."""
+    reference_logprobs: Float[Tensor, "n t"] | None
+    entropy: Float[Tensor, "n t"]
+    advantages: Float[Tensor, " n"]
+    sampled: Bool[Tensor, "n t"]
+    stage: Int64[Tensor, " n"]
+
+
+@dataclass(frozen=True)
+class Denominators:
+    """Counted over the whole minibatch: all micro-batches, all processes."""
+
+    tokens: Float[Tensor, " s"]
+    """Sampled tokens of each stage."""
+    sequences: Float[Tensor, " s"]
+    """Sequences of each stage."""
+    longest: int
+    """The constant of Dr.GRPO: the most tokens that one sequence can sample."""
+
+
+@dataclass(frozen=True)
+class LossSettings:
+    """The numbers of `AlgorithmConfig` that a loss reads."""
+
+    clip_low: float = 0.2
+    clip_high: float = 0.28
+    kl: Literal["none", "k1", "k2", "k3"] = "k3"
+    kl_beta: float = 0.01
+    entropy_bonus: float = 0.0
+
+
+Loss = Callable[[LossInputs, Denominators, LossSettings], Float[Tensor, ""]]
+
+
+def grpo_loss(inputs: LossInputs, counts: Denominators, settings: LossSettings) -> Float[Tensor, ""]:
+    """Each sequence's mean, then the mean of sequences (GRPO, arXiv 2402.03300 eq. 3)."""
+    return _total(inputs, settings, _clipped(inputs, token_ratio(inputs), settings), sequence_mean(inputs, counts))
+
+
+def dapo_loss(inputs: LossInputs, counts: Denominators, settings: LossSettings) -> Float[Tensor, ""]:
+    """The mean over all tokens of a stage, clipped apart below and above (DAPO, 2503.14476 eq. 8; Hi-GRPO, 2512.10949 eq. 11)."""
+    return _total(inputs, settings, _clipped(inputs, token_ratio(inputs), settings), token_mean(inputs, counts))
+
+
+def dr_grpo_loss(inputs: LossInputs, counts: Denominators, settings: LossSettings) -> Float[Tensor, ""]:
+    """Sums over tokens by a constant: no bonus for short right and long wrong answers (Dr.GRPO, 2503.20783)."""
+    weights = 1 / (counts.sequences * counts.longest)
+    return _total(inputs, settings, _clipped(inputs, token_ratio(inputs), settings), weights[inputs.stage][:, None])
+
+
+def gspo_loss(inputs: LossInputs, counts: Denominators, settings: LossSettings) -> Float[Tensor, ""]:
+    """One ratio per sequence, the geometric mean of its tokens' (GSPO, 2507.18071 eq. 5)."""
+    ratio = sequence_log_ratio(inputs).exp().expand_as(inputs.logprobs)
+    return _total(inputs, settings, _clipped(inputs, ratio, settings), sequence_mean(inputs, counts))
+
+
+def gspo_token_loss(inputs: LossInputs, counts: Denominators, settings: LossSettings) -> Float[Tensor, ""]:
+    """GSPO's value with a gradient through each token's own log-prob (2507.18071 eq. 13)."""
+    own = inputs.logprobs - inputs.logprobs.detach()
+    ratio = (sequence_log_ratio(inputs).detach() + own).exp()
+    return _total(inputs, settings, _clipped(inputs, ratio, settings), sequence_mean(inputs, counts))
+
+
+def cispo_loss(inputs: LossInputs, counts: Denominators, settings: LossSettings) -> Float[Tensor, ""]:
+    """The ratio, cut above, only weighs: no token loses its gradient (CISPO, 2506.13585 eq. 4)."""
+    weight = token_ratio(inputs).clamp(max=1 + settings.clip_high).detach()
+    surrogate = weight * inputs.advantages[:, None] * inputs.logprobs
+    return _total(inputs, settings, surrogate, token_mean(inputs, counts))
+
+
+LOSSES: dict[str, Loss] = {
+    "grpo": grpo_loss,
+    "dapo": dapo_loss,
+    "dr-grpo": dr_grpo_loss,
+    "gspo": gspo_loss,
+    "gspo-token": gspo_token_loss,
+    "cispo": cispo_loss,
+}
+"""By the name that `algorithm.loss` uses. Hi-GRPO is `dapo` over a chain of two stages."""
+
+
+def token_ratio(inputs: LossInputs) -> Float[Tensor, "n t"]:
+    """ρ = π_θ/π_old of every token; 1 where not sampled."""
+    return torch.where(inputs.sampled, inputs.logprobs - inputs.old_logprobs, 0.0).exp()
+
+
+def sequence_log_ratio(inputs: LossInputs) -> Float[Tensor, "n 1"]:
+    """The mean of log ρ over each sequence's sampled tokens; 0 for a sequence without any."""
+    summed = torch.where(inputs.sampled, inputs.logprobs - inputs.old_logprobs, 0.0).sum(1, keepdim=True)
+    return summed / inputs.sampled.sum(1, keepdim=True).clamp(min=1)
+
+
+def divergence(
+    logprobs: Float[Tensor, "n t"], reference: Float[Tensor, "n t"], kind: Literal["k1", "k2", "k3"]
+) -> Float[Tensor, "n t"]:
+    """Per-token estimate of KL(π_θ ‖ π_ref) from tokens of π_θ (Schulman's k1, k2, k3); k3 = ρ - log ρ - 1, ρ = π_ref/π_θ."""
+    log_ratio = reference - logprobs
+    if kind == "k1":
+        return -log_ratio
+    if kind == "k2":
+        return log_ratio.square() / 2
+    return log_ratio.exp() - log_ratio - 1
+
+
+def token_mean(inputs: LossInputs, counts: Denominators) -> Float[Tensor, "n 1"]:
+    """1 / (sampled tokens of the stage)."""
+    return (1 / counts.tokens.clamp(min=1))[inputs.stage][:, None]
+
+
+def sequence_mean(inputs: LossInputs, counts: Denominators) -> Float[Tensor, "n 1"]:
+    """1 / (the sequence's sampled tokens · the stage's sequences)."""
+    lengths = inputs.sampled.sum(1, keepdim=True).clamp(min=1)
+    return (1 / counts.sequences.clamp(min=1))[inputs.stage][:, None] / lengths
+
+
+def clip_fraction(inputs: LossInputs, settings: LossSettings) -> Float[Tensor, ""]:
+    """How many sampled tokens (a count) have their ratio clipped in the direction that their advantage pushes."""
+    ratio, push = token_ratio(inputs).detach(), inputs.advantages[:, None]
+    high = (ratio > 1 + settings.clip_high) & (push > 0)
+    low = (ratio < 1 - settings.clip_low) & (push < 0)
+    return ((high | low) & inputs.sampled).sum().float()
+
+
+def _clipped(inputs: LossInputs, ratio: Float[Tensor, "n t"], settings: LossSettings) -> Float[Tensor, "n t"]:
+    """min(ρA, clip(ρ, 1 - ε_low, 1 + ε_high)·A)."""
+    advantages = inputs.advantages[:, None]
+    return torch.minimum(ratio * advantages, ratio.clamp(1 - settings.clip_low, 1 + settings.clip_high) * advantages)
+
+
+def _total(
+    inputs: LossInputs, settings: LossSettings, surrogate: Float[Tensor, "n t"], weights: Float[Tensor, "n 1"]
+) -> Float[Tensor, ""]:
+    """-(surrogate - β·KL + bonus·entropy), weighted and summed over the sampled tokens."""
+    terms = surrogate
+    if settings.kl != "none" and settings.kl_beta and inputs.reference_logprobs is not None:
+        terms = terms - settings.kl_beta * divergence(inputs.logprobs, inputs.reference_logprobs, settings.kl)
+    if settings.entropy_bonus:
+        terms = terms + settings.entropy_bonus * inputs.entropy
+    return -(torch.where(inputs.sampled, terms, 0.0) * weights).sum()
