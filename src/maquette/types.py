@@ -20,10 +20,10 @@ from torch import Tensor
 
 @dataclass(frozen=True)
 class PartSpec:
-    """A part that a prompt asks for, e.g. `PartSpec("leg", 4, "red", "striped")`: four red striped legs."""
+    """A part that a prompt asks for, e.g. `PartSpec("leg", 4, "red", "striped")`: four red striped legs. 0 and "": not stated."""
 
     name: str
-    count: int = 1
+    count: int = 0
     color: str = ""
     pattern: str = ""
 

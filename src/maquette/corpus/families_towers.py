@@ -145,14 +145,14 @@ def lighthouse(b: Builder) -> None:
 
 
 def skyscraper(b: Builder) -> None:
-    kind = b.choice(("skyscraper", "stepped skyscraper", "twin towers", "round skyscraper"))
+    kind = b.choice(("skyscraper", "stepped skyscraper", "twin skyscraper", "round skyscraper"))
     hue, glass, high = b.color(), b.color(), b.uniform(1.2, 1.6)
     wide = b.uniform(0.4, 0.52)
     b.subtype(kind)
     b.proportion("tall" if high > 1.45 else "")
     bands, count = b.integer(3, 6), 1
     z0, step = 0.2, (high - 0.3) / bands
-    if kind == "twin towers":
+    if kind == "twin skyscraper":
         shaft: list[list[Solid]] = [[box(wide * 0.8, wide, high, (x, 0, high / 2))] for x in (-0.36, 0.36)]
         panes = [
             [box(wide * 0.8 + 0.06, wide + 0.06, step * 0.45, (x, 0, z0 + step * (i + 0.5))) for x in (-0.36, 0.36)]
@@ -183,7 +183,7 @@ def skyscraper(b: Builder) -> None:
     b.part("skybridge" if count == 2 else "roof", [roof], glass)
     plinth = box(1.3 if count == 2 else wide * 1.6, wide * 1.6, 0.12, (0, 0, 0.06))
     b.part("base", [plinth], b.other_color(hue), material="stone")
-    shape = {"twin towers": "two equal blocks side by side", "stepped skyscraper": "blocks narrowing step by step"}
+    shape = {"twin skyscraper": "two equal blocks side by side", "stepped skyscraper": "blocks narrowing step by step"}
     b.layout(f"{shape.get(kind, 'one upright block')} with {count_word(bands)} bands of windows")
     b.symmetry("left-right" if count == 2 else "round" if kind == "round skyscraper" else "four-fold")
 

@@ -21,7 +21,9 @@ LATTICE = 16
 """Cells per side of the `blocky` style."""
 
 
-def voxelise_design(design: Design, resolution: int, *, coarse: bool = False) -> tuple[Voxels, Int8[np.ndarray, "r r r"]]:
+def voxelise_design(
+    design: Design, resolution: int, *, coarse: bool = False
+) -> tuple[Voxels, Int8[np.ndarray, "r r r"]]:
     """Solid voxels (a = 1) scaled into the unit cube, and the index of the part that each voxel shows (-1: empty).
 
     `coarse`: each part instance is its bounding primitive, without style, pattern or colour (`Voxels.color` is None).
@@ -167,7 +169,9 @@ def _across(x: float, y: float, style: int) -> float:
 
 
 @numba.njit(cache=True)
-def _inside(kind: int, q: np.ndarray, x: float, y: float, z: float, style: int, points: np.ndarray, i: int, j: int) -> bool:
+def _inside(
+    kind: int, q: np.ndarray, x: float, y: float, z: float, style: int, points: np.ndarray, i: int, j: int
+) -> bool:
     """Whether a point in the solid's own frame is inside; styles bend the roundness."""
     if kind == 0:
         if style == 3:
