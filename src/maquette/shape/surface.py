@@ -50,6 +50,7 @@ class SurfaceMesher:
         field = _field(solid, self.blur)
         # Stored x-first, values falling outwards: 'ascent' is what makes skimage's faces point outward on such a grid.
         vertices, faces, _, _ = marching_cubes(field, LEVEL, gradient_direction="ascent")
+        vertices, faces = _apart(vertices, faces)
         paint = None if color is None else _nearest_color(vertices, solid, color)
         vertices = _taubin(vertices.astype(np.float32), faces, self.smooth)
         # Index 0 of the padded field is voxel -1.
@@ -145,6 +146,37 @@ def _is_thin(hard, i, j, k):
         if same:
             return False
     return True
+
+
+def _apart(vertices: np.ndarray, faces: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The same surface with two faces at every edge: where marching cubes lays two sheets along one edge (a few of its
+    ambiguous cells do), one sheet gets the edge in two halves."""
+    starts, ends = faces.reshape(-1), np.roll(faces, -1, axis=1).reshape(-1)
+    base = len(vertices)
+    key = np.minimum(starts, ends).astype(np.int64) * base + np.maximum(starts, ends)
+    ordered = np.sort(key)
+    crowded = np.unique(ordered[2:][ordered[2:] == ordered[:-2]])
+    for edge in crowded:
+        low, high = divmod(int(edge), base)
+        halves = [(f, int(c)) for f in np.flatnonzero((faces == low).any(1) & (faces == high).any(1)) for c in range(3)]
+        there = [(f, c) for f, c in halves if faces[f, c] == low and faces[f, (c + 1) % 3] == high]
+        back = [(f, c) for f, c in halves if faces[f, c] == high and faces[f, (c + 1) % 3] == low]
+        first, corner = there[0]
+        tip = faces[first, (corner + 2) % 3]
+        # Two faces with the same third corner would share the new edge to it as well.
+        pair = ((first, corner), next(((f, c) for f, c in back if faces[f, (c + 2) % 3] != tip), back[0]))
+        vertices, faces = _halved(vertices, faces, pair)
+    return vertices, faces
+
+
+def _halved(vertices: np.ndarray, faces: np.ndarray, pair: Sequence[tuple[int, int]]) -> tuple[np.ndarray, np.ndarray]:
+    """Both (face, corner) cut in two at the middle of the edge that leaves the corner."""
+    (f, c), middle, faces, extra = pair[0], len(vertices), faces.copy(), []
+    point = vertices[[faces[f, c], faces[f, (c + 1) % 3]]].mean(axis=0, keepdims=True)
+    for f, c in pair:
+        extra.append(np.where(np.arange(3) == c, middle, faces[f]))
+        faces[f, (c + 1) % 3] = middle
+    return np.concatenate([vertices, point]), np.concatenate([faces, np.stack(extra)])
 
 
 @njit(cache=True, nogil=True)
