@@ -1,0 +1,115 @@
+"""The tiny policy's own byte-level BPE, and the rules by which any policy's tokens are written.
+
+Ids are laid out so that both supports of the head are runs of rows: text tokens 0 … T-1, then `<mesh-start>`, then the K codes,
+then `<mesh-end>` and the chat's control tokens. Bigger models keep their own layout; everything here finds tokens by name.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from tokenizers import AddedToken, Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
+from transformers import PreTrainedTokenizerBase, PreTrainedTokenizerFast
+
+from maquette.codec.vocabulary import MESH_END, MESH_START, Vocabulary, mesh_token
+
+IM_START, IM_END, END_OF_TEXT = "<|im_start|>", "<|im_end|>", "<|endoftext|>"
+ROLES = ("user\n", "assistant\n", "system\n")
+
+
+def train_tokenizer(texts: Iterable[str], text_tokens: int, codebook_size: int) -> PreTrainedTokenizerFast:
+    """A tokenizer of at most `text_tokens` text tokens (at least the 256 bytes) learnt from `texts`, and all mesh and chat tokens."""
+    tokenizer = Tokenizer(models.BPE())
+    tokenizer.normalizer = normalizers.NFC()
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    tokenizer.decoder = decoders.ByteLevel()
+    alphabet = pre_tokenizers.ByteLevel.alphabet()
+    trainer = trainers.BpeTrainer(vocab_size=text_tokens, initial_alphabet=alphabet, show_progress=False)
+    tokenizer.train_from_iterator([*texts, *ROLES * 1000], trainer)
+    specials = [MESH_START, *map(mesh_token, range(codebook_size)), MESH_END, IM_START, IM_END, END_OF_TEXT]
+    tokenizer.add_special_tokens([AddedToken(name, special=True, normalized=False) for name in specials])
+    return PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer, eos_token=IM_END, pad_token=END_OF_TEXT, clean_up_tokenization_spaces=False
+    )
+
+
+@dataclass(frozen=True)
+class Cut:
+    """Encoded text, and what was done to it: `warning` is "" or one sentence."""
+
+    ids: list[int]
+    warning: str = ""
+
+
+class PolicyTokenizer:
+    """Text and codes ↔ tokens for one policy and one codebook. User text never becomes a control token."""
+
+    def __init__(self, tokenizer: PreTrainedTokenizerBase, codebook_size: int) -> None:
+        self.inner = tokenizer
+        self.vocabulary = Vocabulary.from_tokenizer(tokenizer, codebook_size)
+        self.control = frozenset(tokenizer.added_tokens_decoder)
+        """Ids of everything that is not plain text, mesh tokens included."""
+        names = [token.content for token in tokenizer.added_tokens_decoder.values()]
+        first = "".join(sorted({re.escape(name[0]) for name in names if name}))
+        self._pieces = re.compile(f"[{first}]|[^{first}]+")
+        vocab = tokenizer.get_vocab()
+        self.im_start, self.im_end = vocab[IM_START], vocab[IM_END]
+        self.pad = tokenizer.pad_token_id if tokenizer.pad_token_id is not None else vocab[END_OF_TEXT]
+        self.text_ids = sorted(set(vocab.values()) - self.control)
+
+    @classmethod
+    def load(cls, folder: Path) -> PolicyTokenizer:
+        """From a folder in Hugging Face layout; the codebook's size is read off the mesh tokens' names."""
+        if not (folder / "tokenizer.json").is_file():
+            raise ValueError(f"There is no tokenizer at {folder}: tokenizer.json is missing.")
+        tokenizer = PreTrainedTokenizerFast.from_pretrained(folder)
+        return cls(tokenizer, count_codes(tokenizer.get_vocab()))
+
+    def save(self, folder: Path) -> None:
+        self.inner.save_pretrained(folder)
+
+    def __len__(self) -> int:
+        return len(self.inner)
+
+    def encode(self, text: str) -> list[int]:
+        """Plain text tokens, whatever the text says: `<mesh7>` becomes the seven characters.
+
+        A control token's name is never handed over in one piece, so that the tokenizer cannot find it.
+        """
+        pieces = [m[0] for m in self._pieces.finditer(text)]
+        runs = self.inner(pieces, add_special_tokens=False)["input_ids"] if pieces else []
+        return [i for run in runs for i in run if i not in self.control]
+
+    def encode_cut(self, text: str, limit: int) -> Cut:
+        """At most `limit` tokens; what is over is cut off and the warning says so."""
+        ids = self.encode(text)
+        if len(ids) <= limit:
+            return Cut(ids)
+        return Cut(ids[:limit], f"The prompt has {len(ids)} tokens; only the first {limit} were read.")
+
+    def decode(self, ids: Sequence[int]) -> str:
+        """Text of plain text tokens; control tokens are left out."""
+        return self.inner.decode([i for i in ids if i not in self.control]).strip()
+
+    def chat(self, pieces: Sequence[str | tuple[int, ...]], system: str = "") -> list[int]:
+        """The prompt's tokens up to where the answer begins (pieces: see `prompts.instructions.user_turn`)."""
+        turn = [t for piece in pieces for t in (self.encode(piece) if isinstance(piece, str) else self._shape(piece))]
+        newline = self.encode("\n")
+        opening = [self.im_start, *self.encode("system\n" + system), self.im_end, *newline] if system else []
+        user = [self.im_start, *self.encode("user\n"), *turn, self.im_end, *newline]
+        return [*opening, *user, self.im_start, *self.encode("assistant\n")]
+
+    def _shape(self, codes: Sequence[int]) -> list[int]:
+        names = self.vocabulary.code_ids
+        return [self.vocabulary.start_id, *(int(names[c]) for c in codes), self.vocabulary.end_id]
+
+
+def count_codes(vocab: dict[str, int]) -> int:
+    """How many mesh tokens `<mesh0>`, `<mesh1>`, … there are. Raises ValueError where there is none."""
+    size = sum(1 for name in vocab if re.fullmatch(r"<mesh\d+>", name))
+    if not size:
+        raise ValueError("This tokenizer has no mesh tokens; its model cannot write shapes.")
+    return size
