@@ -114,11 +114,7 @@ def desk(b: Builder) -> None:
     b.subtype(kind)
     b.proportion("wide" if w > 1.25 else "narrow" if w < 1.1 else "")
     many = count_word(drawers)
-    stands = (
-        f"between two stacks of {many} drawers"
-        if kind == "double desk"
-        else f"on two legs and a stack of {many} drawers"
-    )
+    stands = f"between two stacks of {many} drawers" if kind == "double desk" else f"on two legs and {many} drawers"
     b.layout(f"a top {stands}")
     b.symmetry("left-right" if kind == "double desk" else "none")
 
@@ -132,8 +128,6 @@ def lamp(b: Builder) -> None:
     low = height - deep / 2
     shade = sphere(radius, at=(x, 0, height)) if ball else cone(radius, deep, at=(x, 0, height), top=top)
     b.part("shade", [shade], paint, b.pattern(paint, 0.45), b.choice(("fabric", "glass", "metal")))
-    if not ball:
-        b.part("bulb", [sphere(0.085, at=(x, 0, low - 0.02))], b.color("yellow", "white", "orange"), material="glass")
     thick = 0.045 if x or kind == "floor lamp" else b.uniform(0.05, 0.13)
     if kind == "arc lamp":
         points = [
@@ -145,6 +139,8 @@ def lamp(b: Builder) -> None:
     else:
         pole = [cylinder(thick, height, at=(0, 0, height / 2))]
     b.part("pole", [pole], b.color(), material="metal")
+    if not ball:
+        b.part("bulb", [sphere(0.1, at=(x, 0, low - 0.03))], b.color("yellow", "white", "orange"), material="glass")
     feet = b.integer(3, 5) if kind == "floor lamp" and b.chance(0.6) else 0
     if feet:
         b.part("foot", around(rod(0.045, (0, 0, 0.3), (0, -0.3, 0.03)), feet), b.color(), material="wood")
@@ -154,7 +150,7 @@ def lamp(b: Builder) -> None:
     b.subtype(kind)
     b.proportion("tall" if height > 1.1 else "short" if height < 0.6 else "")
     b.proportion("slim" if thick < 0.06 and not x else "")
-    under = f"{count_word(feet)} feet" if feet else "a round base"
+    under = f"{count_word(feet)} feet" if feet else "a base"
     pole_word = "bent" if x else "straight"
     b.layout(f"a {'ball' if ball else 'cone'} shade on a {pole_word} pole over {under}")
     b.symmetry("none" if x else "round" if feet in (0, 5) else {3: "three-fold", 4: "four-fold"}[feet])

@@ -90,12 +90,12 @@ def stool(b: Builder) -> None:
     b.part("seat", [seat], paint, b.pattern(paint), b.choice(("wood", "leather", "fabric")))
     foot, top = (radius - 0.05) * spread, radius - 0.09
     foot, top = (foot * 1.3, top * 1.3) if square else (foot, top)
-    legs_of = around(rod(0.048, (foot, 0, 0), (top, 0, height)), legs, start=45 if square else 90)
-    b.part("leg", legs_of, leg_paint, material=b.choice(("wood", "metal")))
     ring = height > 0.75 and b.chance(0.7)
     if ring:
         at = 0.34
         b.part("ring", [torus(foot + (top - foot) * at / height, 0.04, at=(0, 0, at))], b.color(), material="metal")
+    legs_of = around(rod(0.048, (foot, 0, 0), (top, 0, height)), legs, start=45 if square else 90)
+    b.part("leg", legs_of, leg_paint, material=b.choice(("wood", "metal")))
     b.subtype("bar stool" if height > 0.85 else "footstool" if height < 0.55 else "stool")
     b.proportion("tall" if height > 0.85 else "low" if height < 0.55 else "")
     b.proportion("thick" if thick > 0.1 else "thin")
@@ -214,28 +214,24 @@ def rocking_chair(b: Builder) -> None:
 
 def office_chair(b: Builder) -> None:
     w, h, back, legs = b.uniform(0.44, 0.56), b.uniform(0.5, 0.64), b.uniform(0.4, 0.62), b.integer(4, 6)
-    paint, reach, rounded = b.color(), 0.38, b.chance(0.5)
+    paint, reach, rounded, arms = b.color(), 0.38, b.chance(0.5), b.chance(0.5)
     seat = cylinder(w / 2 + 0.03, 0.13, at=(0, 0, h)) if rounded else box(w, w, 0.13, at=(0, 0, h))
-    b.part("seat", [seat], paint, material=b.choice(("fabric", "leather", "plastic")))
+    column = cylinder(0.07, h - 0.1, at=(0, 0, h / 2 + 0.04))
+    # With armrests the column is the seat's: five names are enough for one object.
+    b.part("seat", [[seat, column] if arms else seat], paint, material=b.choice(("fabric", "leather", "plastic")))
     second = b.color()
     y, z = w / 2 + 0.02, h + back / 2 + 0.1
     rest = ellipsoid(w / 2, 0.08, back / 2 + 0.06, at=(0, y, z)) if rounded else box(w, 0.1, back, at=(0, y, z))
     b.part("back", [[rest, box(0.12, 0.08, 0.25, at=(0, w / 2, h + 0.08))]], second, b.pattern(second), "fabric")
-    b.part(
-        "column",
-        [cylinder(0.06, h - 0.1, at=(0, 0, h / 2 + 0.04))],
-        b.color("grey", "black", "white"),
-        material="metal",
-    )
+    if not arms:
+        b.part("column", [column], b.color(), material="metal")
     b.part("leg", around(rod(0.04, (0, 0, 0.14), (0, -reach, 0.1)), legs), b.color(), material="metal")
     b.part("wheel", around(sphere(0.06, at=(0, -reach, 0.06)), legs), b.color(), material="plastic")
-    if b.chance(0.5):
-        arm = [
-            box(0.08, 0.34, 0.07, at=(w / 2 + 0.06, 0, h + 0.26)),
-            box(0.08, 0.1, 0.3, at=(w / 2 + 0.06, 0, h + 0.1)),
-        ]
+    if arms:
+        x = w / 2 + 0.03
+        arm = [box(0.09, 0.34, 0.08, at=(x, 0, h + 0.26)), box(0.09, 0.12, 0.3, at=(x, 0, h + 0.1))]
         b.part("armrest", [arm, [s.mirrored() for s in arm]], b.color(), material="plastic")
-    b.subtype("office chair")
+    b.subtype("armless office chair" if not arms else "round office chair" if rounded else "office chair")
     b.proportion("high-backed" if back > 0.54 else "")
     b.layout(f"a seat on a column over {count_word(legs)} legs with wheels")
     b.symmetry("left-right")
