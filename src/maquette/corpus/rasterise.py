@@ -1,252 +1,238 @@
-"""Designs to voxels: each solid is tested at the voxel centres within its bounds, later parts paint over earlier ones."""
+"""Object programs → voxels: every solid tested at the voxel centres, painted, normalised to the unit cube.
+
+    voxels, part_index = voxelise_design(design, 32)            # the whole object, coloured
+    rough, _ = voxelise_design(design, 32, coarse=True)         # each part instance its bounding primitive, unpainted
+
+The same design is the same object at every resolution: thin things are thickened relative to the unit cube, not to the voxel.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
-import numba
 import numpy as np
-from jaxtyping import Float, Float32, Int8
+from jaxtyping import Float, Int8, Int16
 
-from maquette.corpus.program import COLORS, STYLES, Design, Part
-from maquette.corpus.solids import Kind, Solid, box, ellipsoid
+from maquette.corpus import kernels
+from maquette.corpus.program import COLORS, STYLES, Design
+from maquette.corpus.solids import Kind, Solid
 from maquette.types import Voxels
 
-MARGIN = 0.5 / 32
-"""Free space on each side of the longest extent, in unit cubes."""
-THIN_PLATE, THIN_ROD = 0.6 / 32, 0.75 / 32
-"""Least half thickness of flat and of round things: the least at which no plate and no rod loses a voxel at 32³, wherever it lies.
-The same at 64³, so that both resolutions show one object."""
-LATTICE = 16
-"""Cells per side of the `blocky` style."""
+STYLE_CODES = dict(zip(STYLES, (kernels.PLAIN, kernels.LOW_POLY, kernels.BLOCKY, kernels.ROUND), strict=True))
+PATTERN_CODES = {
+    "": kernels.NO_PATTERN,
+    "striped": kernels.STRIPED,
+    "checked": kernels.CHECKED,
+    "two-tone": kernels.TWO_TONE,
+    "gradient": kernels.GRADIENT,
+}
+VOXEL = 1 / 32
+"""Thicknesses are counted in voxels of the smallest resolution that is taught."""
+MARGIN = 0.5 * VOXEL
+PLATE = {"": 1.15 * VOXEL, "low-poly": 1.15 * VOXEL, "blocky": 1.1 / kernels.LATTICE, "round": 2.2 * VOXEL}
+"""Least thickness by style; 'round' is chubby."""
+ROD = {"": 0.75 * VOXEL, "low-poly": 0.92 * VOXEL, "blocky": 0.72 / kernels.LATTICE, "round": 1.2 * VOXEL}
+"""Least radius by style: a rod of 0.71 voxels holds a voxel centre wherever it lies."""
+JITTER = 0.02
+"""Largest change of a colour channel per object: names stay true."""
+ROUND_KINDS = (Kind.FRUSTUM, Kind.TORUS, Kind.CAPSULE, Kind.REVOLVE)
+
+
+@dataclass(frozen=True)
+class Flat:
+    """Solids as arrays, one row each, in the order in which they are painted; see `kernels`."""
+
+    kinds: np.ndarray
+    params: np.ndarray
+    centers: np.ndarray
+    rotations: np.ndarray
+    starts: np.ndarray
+    points: np.ndarray
+    inflations: np.ndarray
+    owners: np.ndarray
+
+    def bounds(self) -> Float[np.ndarray, "S 2 3"]:
+        return kernels.tight_bounds(
+            self.kinds, self.params, self.centers, self.rotations, self.starts, self.points, self.inflations
+        )
+
+    def normalised(self) -> Flat:
+        """Moved and scaled so that the union of bounds is centred and its longest side fills the cube but for the margin."""
+        bounds = self.bounds()
+        low, high = bounds[:, 0].min(0), bounds[:, 1].max(0)
+        scale = (1 - 2 * MARGIN) / max(float((high - low).max()), 1e-9)
+        return replace(
+            self,
+            params=self.params * scale,
+            centers=(self.centers - (low + high) / 2) * scale,
+            points=self.points * scale,
+            inflations=self.inflations * scale,
+        )
+
+    def thickened(self, style: str) -> Flat:
+        params, inflations = kernels.thicken(
+            self.kinds, self.params, self.starts, self.points, PLATE[style], ROD[style]
+        )
+        return replace(self, params=params, inflations=inflations)
+
+
+@dataclass(frozen=True)
+class Scene:
+    """A design filled into a grid: who owns each voxel, and what is needed to paint it."""
+
+    instances: Int16[np.ndarray, "r r r"]
+    parts: Int16[np.ndarray, " n"]
+    """The part that each instance belongs to."""
+    bounds: Float[np.ndarray, "n 2 3"]
+
+
+def flatten(groups: list[tuple[Solid, ...]]) -> Flat:
+    """All solids of all instances; `owners` numbers the instances."""
+    solids = [solid for group in groups for solid in group]
+    sizes = [len(s.profile) for s in solids]
+    return Flat(
+        kinds=np.array([int(s.kind) for s in solids]),
+        params=np.array([s.params for s in solids], float),
+        centers=np.array([s.center for s in solids], float),
+        rotations=np.array([s.rotation for s in solids], float),
+        starts=np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64),
+        points=np.array([p for s in solids for p in s.profile] or [(0.0, 0.0)], float),
+        inflations=np.zeros(len(solids)),
+        owners=np.repeat(np.arange(len(groups)), [len(g) for g in groups]).astype(np.int16),
+    )
+
+
+def fill_design(design: Design, resolution: int, coarse: bool = False) -> Scene:
+    """Fill a design's solids into a grid; ValueError if it has none."""
+    groups = [instance for part in design.parts for instance in part.instances]
+    if not groups:
+        raise ValueError(f"the design {design.family!r} of seed {design.seed} has no parts; a program must report one")
+    flat = flatten(groups).normalised().thickened(design.style).normalised()
+    bounds = flat.bounds()
+    instance_bounds = np.stack(
+        [
+            np.minimum.reduceat(bounds[:, 0], np.searchsorted(flat.owners, np.arange(len(groups)))),
+            np.maximum.reduceat(bounds[:, 1], np.searchsorted(flat.owners, np.arange(len(groups)))),
+        ],
+        axis=1,
+    )
+    if coarse:
+        flat = _bounding_primitives(flat, instance_bounds)
+        bounds = flat.bounds()
+    grid = kernels.fill(
+        flat.kinds,
+        flat.params,
+        flat.centers,
+        flat.rotations,
+        flat.starts,
+        flat.points,
+        flat.inflations,
+        flat.owners,
+        bounds,
+        STYLE_CODES[design.style],
+        5 + design.seed % 2,
+        resolution,
+    )
+    parts = np.repeat(np.arange(len(design.parts)), [part.count for part in design.parts])
+    return Scene(grid, parts.astype(np.int16), instance_bounds)
+
+
+def paint_scene(
+    design: Design, scene: Scene
+) -> tuple[Float[np.ndarray, "r r r 3"], Float[np.ndarray, "r r r"]]:
+    """Colour of every voxel, and the weight of its part's second colour."""
+    shift = np.random.default_rng([design.seed, 7]).uniform(-JITTER, JITTER, 3)
+    first = np.array([COLORS[p.color] for p in design.parts])
+    second = np.array([COLORS[p.pattern.second or p.color] for p in design.parts])
+    codes = np.array([PATTERN_CODES[p.pattern.kind] for p in design.parts])
+    # A band is at least one voxel of the smallest resolution wide.
+    periods = np.array([max(p.pattern.period, 2 * VOXEL) for p in design.parts])
+    of = scene.parts
+    return kernels.paint(
+        scene.instances,
+        codes[of],
+        periods[of],
+        scene.bounds,
+        np.clip(first + shift, 0, 1)[of],
+        np.clip(second + shift, 0, 1)[of],
+    )
 
 
 def voxelise_design(
     design: Design, resolution: int, *, coarse: bool = False
 ) -> tuple[Voxels, Int8[np.ndarray, "r r r"]]:
-    """Solid voxels (a = 1) scaled into the unit cube, and the index of the part that each voxel shows (-1: empty).
+    """The design as voxels (a = 1) and the index into `design.parts` of each voxel, -1 where empty.
 
-    `coarse`: each part instance is its bounding primitive, without style, pattern or colour (`Voxels.color` is None).
+    Coarse: each part instance is its bounding primitive (box, cylinder or ellipsoid), without colour, in the same place.
     """
-    place, scale = placement(design)
-    parts = [[_placed(s, place, scale) for group in _instances(p, coarse) for s in group] for p in design.parts]
-    style = 0 if coarse else STYLES.index(design.style)
-    index = np.full((resolution,) * 3, -1, np.int8)
-    for number, solids in enumerate(parts):
-        _paint(index, *_pack(solids, style), number, style)
+    scene = fill_design(design, resolution, coarse)
+    index = np.where(scene.instances < 0, -1, scene.parts[scene.instances]).astype(np.int8)
     occupancy = (index >= 0)[None]
-    if coarse:
-        return Voxels(occupancy), index
-    return Voxels(occupancy, _colors(design, parts, index)[None]), index
+    color = None if coarse else paint_scene(design, scene)[0][None]
+    return Voxels(occupancy, color), index
 
 
-def placement(design: Design) -> tuple[Float[np.ndarray, " 3"], float]:
-    """The offset and then the scale that bring the design into the unit cube, centred, its shape kept."""
-    bounds = np.array([tight_bounds(s) for p in design.parts for group in p.instances for s in group])
-    low, high = bounds[:, 0].min(0), bounds[:, 1].max(0)
-    return -(low + high) / 2, float((1 - 2 * MARGIN) / (high - low).max())
-
-
-def tight_bounds(solid: Solid) -> Float[np.ndarray, "2 3"]:
-    """World bounds of the solid itself, not of its turned bounding box."""
-    a, b, c = solid.params
-    up = solid.rotation[:, 2]
-    across = np.sqrt(np.clip(1 - up**2, 0, None))
-    if solid.kind == Kind.FRUSTUM:
-        ends = [sign * up * c for sign in (-1.0, 1.0)]
-        reach = [across * a, across * b]
-        low = np.min([e - r for e, r in zip(ends, reach, strict=True)], axis=0)
-        high = np.max([e + r for e, r in zip(ends, reach, strict=True)], axis=0)
-        return np.stack([solid.center + low, solid.center + high])
-    if solid.kind == Kind.ELLIPSOID:
-        half = np.sqrt(((solid.rotation * solid.params) ** 2).sum(1))
-    elif solid.kind == Kind.TORUS:
-        half = across * a + b
-    elif solid.kind == Kind.CAPSULE:
-        half = a + np.abs(up) * b
-    elif solid.kind == Kind.EXTRUSION:
-        points = np.array([(x, y, z) for x, y in solid.profile for z in (-a, a)]) @ solid.rotation.T + solid.center
-        return np.stack([points.min(0), points.max(0)])
-    else:
-        return solid.bounds()
-    return np.stack([solid.center - half, solid.center + half])
-
-
-def _placed(solid: Solid, offset: np.ndarray, scale: float) -> Solid:
-    return solid.moved(*offset).scaled(scale)
-
-
-def _instances(part: Part, coarse: bool) -> Sequence[Sequence[Solid]]:
-    return [[bounding_primitive(group)] for group in part.instances] if coarse else part.instances
-
-
-def bounding_primitive(group: Sequence[Solid]) -> Solid:
-    """The one simple solid that stands for a part instance in the coarse shape."""
-    if len(group) > 1:
-        bounds = np.array([tight_bounds(s) for s in group])
-        low, high = bounds[:, 0].min(0), bounds[:, 1].max(0)
-        round_share = np.mean([s.kind == Kind.ELLIPSOID for s in group])
-        middle, size = tuple((low + high) / 2), high - low
-        return ellipsoid(*(size / 2), at=middle) if round_share > 0.5 else box(*size, at=middle)
-    solid = group[0]
-    a, b, c = solid.params
-    if solid.kind == Kind.FRUSTUM:
-        return _like(solid, Kind.FRUSTUM, (max(a, b), max(a, b), c))
-    if solid.kind == Kind.CAPSULE:
-        return _like(solid, Kind.FRUSTUM, (a, a, a + b))
-    if solid.kind in (Kind.BOX, Kind.ELLIPSOID):
-        return solid
-    (half, offset), kind = solid.extent(), Kind.BOX if solid.kind == Kind.EXTRUSION else Kind.FRUSTUM
-    params = tuple(half) if kind == Kind.BOX else (half[0], half[0], half[2])
-    return _like(solid, kind, params, solid.center + solid.rotation @ offset)
-
-
-def _like(solid: Solid, kind: Kind, params: Sequence[float], center: np.ndarray | None = None) -> Solid:
-    return Solid(kind, tuple(map(float, params)), solid.center if center is None else center, solid.rotation)
-
-
-def _thickened(solid: Solid, factor: float) -> tuple[float, float, float]:
-    """The solid's numbers, nothing thinner than the grid can hold."""
-    plate, rod = THIN_PLATE * factor, THIN_ROD * factor
-    a, b, c = solid.params
-    if solid.kind == Kind.BOX:
-        aligned = np.abs(solid.rotation).max(0).min() > 0.999
-        least = plate if aligned else rod
-        return max(a, least), max(b, least), max(c, least)
-    if solid.kind == Kind.FRUSTUM:
-        grown = max(rod / max(a, b, 1e-9), 1.0)
-        return a * grown, b * grown, max(c, plate)
-    if solid.kind == Kind.ELLIPSOID:
-        return max(a, rod), max(b, rod), max(c, rod)
-    if solid.kind == Kind.TORUS:
-        return a, max(b, rod), c
-    if solid.kind == Kind.CAPSULE:
-        return max(a, rod), b, c
-    return max(a, plate), b, c
-
-
-def _pack(solids: Sequence[Solid], style: int) -> tuple[np.ndarray, ...]:
-    """Flat arrays for the kernel: kinds, params, centres, rotations, bounds, profile points and where each solid's begin."""
-    factor = 32 / LATTICE if style == 2 else 1.0
-    thick = [_like(s, s.kind, _thickened(s, factor)) for s in solids]
-    thick = [Solid(t.kind, t.params, s.center, s.rotation, s.profile) for t, s in zip(thick, solids, strict=True)]
-    starts = np.cumsum([0, *(len(s.profile) for s in thick)])
-    points = np.array([p for s in thick for p in s.profile] or [(0.0, 0.0)])
-    return (
-        np.array([s.kind for s in thick], np.int64),
-        np.array([s.params for s in thick]),
-        np.array([s.center for s in thick]),
-        np.array([s.rotation for s in thick]),
-        np.array([s.bounds() for s in thick]),
-        points,
-        starts,
+def _bounding_primitives(flat: Flat, instance_bounds: np.ndarray) -> Flat:
+    """One primitive per instance: its only solid's own bounding box, cylinder or ellipsoid, else one around all of them."""
+    firsts = np.searchsorted(flat.owners, np.arange(len(instance_bounds)))
+    counts = np.diff(np.append(firsts, len(flat.owners)))
+    bounds = flat.bounds()
+    rows = []
+    for first, count, box in zip(firsts, counts, instance_bounds, strict=True):
+        if count == 1:
+            rows.append(_own_primitive(flat, int(first)))
+        else:
+            volumes = np.prod(bounds[first : first + count, 1] - bounds[first : first + count, 0], axis=1)
+            largest = int(first + np.argmax(volumes))
+            rows.append(_common_primitive(Kind(int(flat.kinds[largest])), flat.rotations[largest], box))
+    kinds, params, centers, rotations = zip(*rows, strict=True)
+    n = len(rows)
+    return Flat(
+        kinds=np.array([int(k) for k in kinds]),
+        params=np.array(params, float),
+        centers=np.array(centers, float),
+        rotations=np.array(rotations, float),
+        starts=np.zeros(n + 1, np.int64),
+        points=np.zeros((1, 2)),
+        inflations=np.zeros(n),
+        owners=np.arange(n, dtype=np.int16),
     )
 
 
-@numba.njit(cache=True)
-def _in_polygon(u: float, v: float, points: np.ndarray, start: int, stop: int) -> bool:
-    """Even-odd rule."""
-    inside = False
-    j = stop - 1
-    for i in range(start, stop):
-        if (points[i, 1] > v) != (points[j, 1] > v):
-            cut = points[i, 0] + (v - points[i, 1]) / (points[j, 1] - points[i, 1]) * (points[j, 0] - points[i, 0])
-            if u < cut:
-                inside = not inside
-        j = i
-    return inside
+def _own_primitive(flat: Flat, s: int) -> tuple[Kind, tuple[float, float, float], np.ndarray, np.ndarray]:
+    """Box, cylinder or ellipsoid around one solid, in the solid's own frame."""
+    kind, center, rotation = Kind(int(flat.kinds[s])), flat.centers[s], flat.rotations[s]
+    a, b, c = (float(x) for x in flat.params[s])
+    if kind in (Kind.BOX, Kind.ELLIPSOID):
+        return kind, (a, b, c), center, rotation
+    if kind == Kind.FRUSTUM:
+        return kind, (max(a, b), max(a, b), c), center, rotation
+    if kind == Kind.TORUS:
+        return Kind.FRUSTUM, (a + b, a + b, b), center, rotation
+    if kind == Kind.CAPSULE:
+        return Kind.FRUSTUM, (a, a, a + b), center, rotation
+    profile = flat.points[flat.starts[s] : flat.starts[s + 1]]
+    (low_u, low_v), (high_u, high_v) = profile.min(0) - flat.inflations[s], profile.max(0) + flat.inflations[s]
+    if kind == Kind.EXTRUSION:
+        middle = rotation @ np.array([(low_u + high_u) / 2, (low_v + high_v) / 2, 0])
+        return Kind.BOX, ((high_u - low_u) / 2, (high_v - low_v) / 2, a), center + middle, rotation
+    middle = rotation @ np.array([0, 0, (low_v + high_v) / 2])
+    return Kind.FRUSTUM, (high_u, high_u, (high_v - low_v) / 2), center + middle, rotation
 
 
-@numba.njit(cache=True)
-def _across(x: float, y: float, style: int) -> float:
-    """Distance from the axis: round, by a hexagon (low-poly) or by a square (blocky)."""
-    if style == 1:
-        half = 0.8660254
-        return max(abs(x), max(abs(0.5 * x + half * y), abs(0.5 * x - half * y))) / 0.93
-    if style == 2:
-        return max(abs(x), abs(y)) / 0.9
-    return np.sqrt(x * x + y * y)
-
-
-@numba.njit(cache=True)
-def _inside(
-    kind: int, q: np.ndarray, x: float, y: float, z: float, style: int, points: np.ndarray, i: int, j: int
-) -> bool:
-    """Whether a point in the solid's own frame is inside; styles bend the roundness."""
-    if kind == 0:
-        if style == 3:
-            return (x / q[0]) ** 4 + (y / q[1]) ** 4 + (z / q[2]) ** 4 <= 1.15
-        return abs(x) <= q[0] and abs(y) <= q[1] and abs(z) <= q[2]
-    if kind == 1:
-        return abs(z) <= q[2] and _across(x, y, style) <= q[0] + (q[1] - q[0]) * (z + q[2]) / (2 * q[2])
-    if kind == 2:
-        u, v, w = abs(x) / q[0], abs(y) / q[1], abs(z) / q[2]
-        if style == 1:
-            return u + v + w <= 1.4 and max(u, max(v, w)) <= 0.9
-        if style == 2:
-            return max(u, max(v, w)) <= 0.85
-        return u * u + v * v + w * w <= 1
-    if kind == 3:
-        return _across(_across(x, y, style) - q[0], z, style) <= q[1]
-    if kind == 4:
-        beyond = max(abs(z) - q[1], 0.0)
-        return _across(_across(x, y, style), beyond, style) <= q[0]
-    if kind == 5:
-        return abs(z) <= q[0] and _in_polygon(x, y, points, i, j)
-    return _in_polygon(_across(x, y, style), z, points, i, j)
-
-
-@numba.njit(cache=True)
-def _paint(index, kinds, params, centers, rotations, bounds, points, starts, part, style):  # noqa: ANN001
-    """Write `part` wherever one of the solids is; in the blocky style all voxels of a lattice cell ask at its centre."""
-    r = index.shape[0]
-    for s in range(len(kinds)):
-        low, high = np.zeros(3, np.int64), np.zeros(3, np.int64)
-        for k in range(3):
-            low[k] = max(0, int(np.floor((bounds[s, 0, k] + 0.5) * r)) - r // 16)
-            high[k] = min(r, int(np.ceil((bounds[s, 1, k] + 0.5) * r)) + r // 16)
-        turn, center = rotations[s], centers[s]
-        for i in range(low[0], high[0]):
-            for j in range(low[1], high[1]):
-                for k in range(low[2], high[2]):
-                    if style == 2:
-                        step = r // 16
-                        u, v, w = (i // step + 0.5) / 16, (j // step + 0.5) / 16, (k // step + 0.5) / 16
-                    else:
-                        u, v, w = (i + 0.5) / r, (j + 0.5) / r, (k + 0.5) / r
-                    u, v, w = u - 0.5 - center[0], v - 0.5 - center[1], w - 0.5 - center[2]
-                    x = turn[0, 0] * u + turn[1, 0] * v + turn[2, 0] * w
-                    y = turn[0, 1] * u + turn[1, 1] * v + turn[2, 1] * w
-                    z = turn[0, 2] * u + turn[1, 2] * v + turn[2, 2] * w
-                    if _inside(kinds[s], params[s], x, y, z, style, points, starts[s], starts[s + 1]):
-                        index[i, j, k] = part
-
-
-def _colors(design: Design, parts: Sequence[Sequence[Solid]], index: np.ndarray) -> Float32[np.ndarray, "r r r 3"]:
-    """Each voxel's colour, sRGB in [0, 1]: its part's, by the part's pattern."""
-    color = np.zeros((*index.shape, 3), np.float32)
-    for number, (part, solids) in enumerate(zip(design.parts, parts, strict=True)):
-        where = np.argwhere(index == number)
-        if not len(where):
-            continue
-        bounds = np.array([tight_bounds(s) for s in solids])
-        share = pattern_share(part, (where + 0.5) / len(index) - 0.5, bounds[:, 0].min(0), bounds[:, 1].max(0))[:, None]
-        main, second = np.array(COLORS[part.color]), np.array(COLORS[part.pattern.second or part.color])
-        color[tuple(where.T)] = main * (1 - share) + second * share
-    return color
-
-
-def pattern_share(
-    part: Part, points: Float[np.ndarray, "n 3"], low: Float[np.ndarray, " 3"], high: Float[np.ndarray, " 3"]
-) -> Float[np.ndarray, " n"]:
-    """How much of the pattern's second colour each point has, in [0, 1]; `low` and `high` bound the part."""
-    kind, period = part.pattern.kind, part.pattern.period
-    if not kind:
-        return np.zeros(len(points))
-    cells = np.floor((points - low) / period).astype(int)
-    if kind == "striped":
-        return (cells[:, int(np.argmax(high - low))] % 2).astype(float)
-    if kind == "checked":
-        return (cells.sum(1) % 2).astype(float)
-    height = (points[:, 2] - low[2]) / max(high[2] - low[2], 1e-9)
-    return (height > 0.5).astype(float) if kind == "two-tone" else np.clip(height, 0, 1)
+def _common_primitive(
+    kind: Kind, rotation: np.ndarray, box: np.ndarray
+) -> tuple[Kind, tuple[float, float, float], np.ndarray, np.ndarray]:
+    """Box, upright or lying cylinder, or ellipsoid that fills the bounds of several solids, by the largest one's kind."""
+    half, center = (box[1] - box[0]) / 2, (box[0] + box[1]) / 2
+    whole = (float(half[0]), float(half[1]), float(half[2]))
+    if kind == Kind.ELLIPSOID:
+        return Kind.ELLIPSOID, whole, center, np.eye(3)
+    axis = int(np.argmax(np.abs(rotation[:, 2])))
+    u, v = (axis + 1) % 3, (axis + 2) % 3
+    if kind in ROUND_KINDS and max(half[u], half[v]) < 1.25 * min(half[u], half[v]):
+        turn = np.zeros((3, 3))
+        turn[u, 0] = turn[v, 1] = turn[axis, 2] = 1.0
+        radius = float(max(half[u], half[v]))
+        return Kind.FRUSTUM, (radius, radius, float(half[axis])), center, turn
+    return Kind.BOX, whole, center, np.eye(3)
