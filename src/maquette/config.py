@@ -63,13 +63,13 @@ COARSE = StageSpec(
     instruction="semantic-plan",
     paint="grey",
     from_next=1.0,
-    rewards=RewardWeights(preference=1, alignment=1, category=1, geometry_consistency=1),
+    rewards=RewardWeights(preference=1.0, alignment=1.0, category=1.0, geometry_consistency=1.0),
 )
 FINE = StageSpec(
     name="fine",
     instruction="visual-detail",
     sees=("prompt", "coarse.reasoning"),
-    rewards=RewardWeights(preference=1, alignment=1, appearance=1, aesthetic=1, parts=1),
+    rewards=RewardWeights(preference=1.0, alignment=1.0, appearance=1.0, aesthetic=1.0, parts=1.0),
 )
 
 

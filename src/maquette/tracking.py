@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from importlib import import_module, metadata
 from pathlib import Path
 from types import ModuleType
@@ -62,6 +63,21 @@ def _lines(iterable: Iterable[T], description: str, total: int | None) -> Iterat
         rest = f"/{total}, {(total - done) / rate:.0f} s left" if total else ""
         sys.stderr.write(f"{description}: {done}{rest} ({rate:.2f}/s)\n")
         sys.stderr.flush()
+
+
+class Stopwatch:
+    """Adds up seconds by name: `with clock("render"): …`."""
+
+    def __init__(self) -> None:
+        self.seconds: dict[str, float] = {}
+
+    @contextmanager
+    def __call__(self, name: str) -> Iterator[None]:
+        start = time.perf_counter()
+        try:
+            yield
+        finally:
+            self.seconds[name] = self.seconds.get(name, 0.0) + time.perf_counter() - start
 
 
 def tell(text: str) -> None:

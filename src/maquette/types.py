@@ -170,5 +170,6 @@ class Batch:
 
     rollouts: Rollouts
     advantages: Float[Tensor, " n"]
-    old_logprobs: Float[Tensor, "n t"]
+    old_logprobs: Float[Tensor, "n t"] | None
+    """The trainer's own before the first update; None where this is the first and only one (every ratio is then 1)."""
     reference_logprobs: Float[Tensor, "n t"] | None

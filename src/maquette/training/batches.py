@@ -72,12 +72,12 @@ def take(batch: Batch, rows: Int64[Tensor, " m"]) -> Batch:
     """The same of a whole batch."""
     rollouts = rows_of(batch.rollouts, rows)
     width = rollouts.tokens.shape[1]
-    reference = batch.reference_logprobs
+    old, reference = batch.old_logprobs, batch.reference_logprobs
     return replace(
         batch,
         rollouts=rollouts,
         advantages=batch.advantages[rows],
-        old_logprobs=batch.old_logprobs[rows, :width],
+        old_logprobs=None if old is None else old[rows, :width],
         reference_logprobs=None if reference is None else reference[rows, :width],
     )
 

@@ -1,0 +1,187 @@
+"""Answers and advantages → new weights, with the numbers that say how far they moved."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float, Float64
+from torch import Tensor, nn
+
+from maquette.config import AlgorithmConfig, OptimiserConfig
+from maquette.policy.logprobs import LogProbs, sequence_logprobs
+from maquette.tracking import Stopwatch
+from maquette.training.batches import denominators, micro_batch_rows, minibatch_rows, rows_of, take
+from maquette.training.losses import LOSSES, Denominators, LossInputs, LossSettings, clip_fraction, divergence
+from maquette.types import Batch, Rollouts, SegmentKind
+
+
+@dataclass(frozen=True)
+class Learner:
+    """Who learns, from whom it may not stray, and by which rule."""
+
+    policy: nn.Module
+    reference: nn.Module | None
+    optimizer: torch.optim.Optimizer
+    algorithm: AlgorithmConfig
+    optimiser: OptimiserConfig
+    temperature: float
+
+    @property
+    def settings(self) -> LossSettings:
+        own = self.algorithm
+        return LossSettings(own.clip_low, own.clip_high, own.kl, own.kl_beta, own.entropy_bonus)
+
+    @property
+    def on_policy(self) -> bool:
+        """One update per rollout: the old policy is the present one, so its log-probs need no pass of their own."""
+        return self.algorithm.updates_per_rollout * self.algorithm.minibatches == 1
+
+
+def make_optimizer(policy: nn.Module, settings: OptimiserConfig) -> torch.optim.AdamW:
+    """AdamW over every weight of the policy."""
+    betas = (settings.beta1, settings.beta2)
+    return torch.optim.AdamW(policy.parameters(), lr=settings.lr, betas=betas, weight_decay=settings.weight_decay)
+
+
+def set_learning_rate(optimizer: torch.optim.Optimizer, settings: OptimiserConfig, step: int) -> float:
+    """Linear warm-up, then constant."""
+    rate = settings.lr * min(1.0, (step + 1) / max(1, settings.warmup_steps))
+    for group in optimizer.param_groups:
+        group["lr"] = rate
+    return rate
+
+
+def update(
+    learner: Learner,
+    rollouts: Rollouts,
+    advantages: Float64[Tensor, "a s"],
+    *,
+    group_size: int,
+    seed: tuple[int, int],
+    clock: Stopwatch,
+) -> dict[str, float]:
+    """Every pass and minibatch over one rollout; metrics are means over sampled tokens, of the first pass unless said.
+
+    Raises ValueError for a loss or gradient that is not finite, before the optimiser sees it.
+    """
+    batch = make_batch(learner, rollouts, advantages, clock)
+    longest = int(rollouts.sampled.sum(1).max())
+    measured: list[dict[str, float]] = []
+    for epoch in range(learner.algorithm.updates_per_rollout):
+        for rows in minibatch_rows(
+            rollouts.answer, learner.algorithm.minibatches, group_size=group_size, seed=(*seed, epoch)
+        ):
+            part = take(batch, rows) if len(rows) < len(rollouts.answer) else batch
+            counts = denominators(part.rollouts, advantages.shape[1], longest)
+            measured.append(optimise(learner, part, counts, clock))
+    first, last = measured[0], measured[-1]
+    return first | {"clip_fraction": last["clip_fraction"], "ratio_max": last["ratio_max"]}
+
+
+def make_batch(learner: Learner, rollouts: Rollouts, advantages: Float64[Tensor, "a s"], clock: Stopwatch) -> Batch:
+    """Rollouts with each row's advantage, the reference's log-probs, and the old ones where they will differ."""
+    used = learner.settings.kl != "none" and learner.settings.kl_beta > 0
+    with clock("logprobs"):
+        reference = frozen(learner, learner.reference, rollouts) if used and learner.reference is not None else None
+        old = None if learner.on_policy else frozen(learner, learner.policy, rollouts)
+    return Batch(rollouts, advantages[rollouts.answer, rollouts.stage].float(), old, reference)
+
+
+@torch.no_grad()
+def frozen(learner: Learner, policy: nn.Module, rollouts: Rollouts) -> Float[Tensor, "n t"]:
+    """Log-probs without gradient, computed in the very micro-batches of the update, so that ratios are exactly 1."""
+    result = torch.zeros_like(rollouts.logprobs)
+    for rows in micro_batch_rows(rollouts, learner.optimiser.micro_batch_tokens):
+        part = rows_of(rollouts, rows)
+        result[rows, : part.tokens.shape[1]] = sequence_logprobs(policy, part, learner.temperature).logprobs.cpu()
+    return result
+
+
+def optimise(learner: Learner, batch: Batch, counts: Denominators, clock: Stopwatch) -> dict[str, float]:
+    """One optimiser step over one minibatch."""
+    sums: dict[str, float] = {}
+    loss = 0.0
+    learner.optimizer.zero_grad(set_to_none=True)
+    for index, rows in enumerate(micro_batch_rows(batch.rollouts, learner.optimiser.micro_batch_tokens)):
+        part = take(batch, rows)
+        with clock("forward"):
+            scored = sequence_logprobs(learner.policy, part.rollouts, learner.temperature, outside=index == 0)
+            inputs = loss_inputs(part, scored)
+            value = LOSSES[learner.algorithm.loss](inputs, counts, learner.settings)
+        _refuse_nonfinite("loss", float(value.detach()))
+        with clock("backward"):
+            value.backward()
+        loss += float(value.detach())
+        for name, number in measure(part.rollouts, inputs, scored, learner.settings, first=index == 0).items():
+            sums[name] = max(sums.get(name, 0.0), number) if name == "ratio_max" else sums.get(name, 0.0) + number
+    with clock("backward"):
+        parameters = list(learner.policy.parameters())
+        norm = float(torch.nn.utils.clip_grad_norm_(parameters, learner.optimiser.max_grad_norm))
+        _refuse_nonfinite("gradient norm", norm)
+        learner.optimizer.step()
+    return summarise(sums) | {"loss": loss, "grad_norm": norm}
+
+
+def loss_inputs(batch: Batch, scored: LogProbs) -> LossInputs:
+    """Everything on the policy's device; without old log-probs the present ones stand in, detached."""
+    device = scored.logprobs.device
+    old, reference = batch.old_logprobs, batch.reference_logprobs
+    return LossInputs(
+        logprobs=scored.logprobs,
+        old_logprobs=scored.logprobs.detach() if old is None else old.to(device),
+        reference_logprobs=None if reference is None else reference.to(device),
+        entropy=scored.entropy,
+        advantages=batch.advantages.to(device),
+        sampled=batch.rollouts.sampled.to(device),
+        stage=batch.rollouts.stage.to(device),
+    )
+
+
+@torch.no_grad()
+def measure(
+    rollouts: Rollouts, inputs: LossInputs, scored: LogProbs, settings: LossSettings, *, first: bool
+) -> dict[str, float]:
+    """Sums over sampled tokens (and their counts), to be added up over micro-batches."""
+    sampled = inputs.sampled
+    sums = {
+        "tokens": sampled.sum(),
+        "drift": ((inputs.old_logprobs - rollouts.logprobs.to(sampled.device)).abs() * sampled).sum(),
+        "clip": clip_fraction(inputs, settings),
+        "ratio_max": torch.where(sampled, inputs.logprobs - inputs.old_logprobs, 0.0).exp().max(),
+    }
+    if inputs.reference_logprobs is not None:
+        sums["kl"] = (divergence(inputs.logprobs, inputs.reference_logprobs, "k3") * sampled).sum()
+    for kind in (SegmentKind.REASONING, SegmentKind.SHAPE):
+        here = sampled & (rollouts.segment.to(sampled.device) == kind)
+        name = kind.name.lower()
+        sums |= {f"{name}_tokens": here.sum(), f"{name}_entropy": (scored.entropy * here).sum()}
+    if first:
+        sums |= {"outside": (scored.outside.exp() * sampled).sum(), "outside_tokens": sampled.sum()}
+    return {name: float(value) for name, value in sums.items()}
+
+
+def summarise(sums: Mapping[str, float]) -> dict[str, float]:
+    """Sums → means per token."""
+    tokens = max(1.0, sums["tokens"])
+    means = {
+        "sampler_drift": sums["drift"] / tokens,
+        "clip_fraction": sums["clip"] / tokens,
+        "ratio_max": sums["ratio_max"],
+        "outside_mass": sums["outside"] / max(1.0, sums["outside_tokens"]),
+        "sampled_tokens": sums["tokens"],
+    }
+    if "kl" in sums:
+        means["kl"] = sums["kl"] / tokens
+    for name in ("reasoning", "shape"):
+        if sums[f"{name}_tokens"]:
+            means[f"entropy/{name}"] = sums[f"{name}_entropy"] / sums[f"{name}_tokens"]
+    return means
+
+
+def _refuse_nonfinite(what: str, value: float) -> None:
+    if not torch.isfinite(torch.tensor(value)):
+        raise ValueError(
+            f"The {what} is {value}; the step was stopped before the optimiser saw it. Lower lr or kl_beta."
+        )

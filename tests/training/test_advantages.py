@@ -1,0 +1,108 @@
+"""Advantages: numbers worked by hand, and laws."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+
+from maquette.config import RewardWeights, StageSpec
+from maquette.training.advantages import EPSILON, mix, normalise, returns, stage_advantages
+from maquette.types import Scores
+
+NAN = float("nan")
+
+
+def scores(names: tuple[str, ...], values: list[list[list[float]]], missing=None) -> Scores:
+    """`values` [k a s] in lists."""
+    table = torch.tensor(values)
+    return Scores(
+        names,
+        table,
+        torch.zeros_like(table, dtype=torch.bool) if missing is None else missing,
+        torch.zeros(table.shape[1:], dtype=torch.bool),
+    )
+
+
+def stages(*weights: RewardWeights, from_next: float = 1.0) -> list[StageSpec]:
+    flow = [from_next] * (len(weights) - 1) + [0.0]
+    return [StageSpec(name=f"s{i}", rewards=w, from_next=f) for i, (w, f) in enumerate(zip(weights, flow, strict=True))]
+
+
+def test_paper_mixing_is_the_weighted_sum():
+    one = scores(("preference", "parts"), [[[0.2], [0.4]], [[2.0], [1.0]]])
+    mixed = mix(one, stages(RewardWeights(preference=1.0, parts=0.5)), group_size=2, mixing="paper")
+    torch.testing.assert_close(mixed.float(), torch.tensor([[1.2], [0.9]]))
+
+
+def test_standardised_mixing_gives_a_narrow_judge_the_same_say_as_a_wide_one():
+    one = scores(("preference", "alignment"), [[[0.20], [0.22]], [[5.0], [1.0]]])
+    mixed = mix(one, stages(RewardWeights(preference=1.0, alignment=1.0)), group_size=2, mixing="standardised")
+    assert mixed[:, 0].tolist() == pytest.approx([-0.01 / 0.0101 + 2 / 2.0001, 0.01 / 0.0101 - 2 / 2.0001], rel=1e-5)
+
+
+@pytest.mark.parametrize("mixing", ["paper", "standardised"])
+def test_a_missing_score_moves_no_answer(mixing):
+    values = [[[1.0], [NAN], [3.0]]]
+    one = scores(("preference",), values, missing=torch.tensor([[[False], [True], [False]]]))
+    chain = stages(RewardWeights(preference=1.0))
+    advantages = stage_advantages(one, chain, group_size=3, mixing=mixing, advantage="mean")
+    assert advantages[1, 0] == pytest.approx(0.0, abs=1e-12)
+    assert advantages[0, 0] == pytest.approx(-float(advantages[2, 0]))
+
+
+def test_a_part_that_a_stage_does_not_use_counts_nowhere():
+    one = scores(("preference", "parts"), [[[1.0, 1.0], [2.0, 2.0]], [[NAN, 4.0], [NAN, 8.0]]])
+    chain = stages(RewardWeights(preference=1.0), RewardWeights(parts=1.0), from_next=0.0)
+    assert mix(one, chain, group_size=2, mixing="paper").tolist() == [[1.0, 4.0], [2.0, 8.0]]
+
+
+def test_returns_flow_from_last_to_first():
+    flowed = returns(torch.tensor([[1.0, 10.0, 100.0]]), [0.5, 2.0, 0.0])
+    assert flowed.tolist() == [[1 + 0.5 * (10 + 2 * 100), 10 + 2 * 100, 100.0]]
+
+
+def test_group_normalisation_by_hand():
+    rewards = torch.tensor([[1.0], [2.0], [3.0], [6.0]])
+    sigma = math.sqrt((4 + 1 + 0 + 9) / 4)
+    by_hand = [-2 / (sigma + EPSILON), -1 / (sigma + EPSILON), 0.0, 3 / (sigma + EPSILON)]
+    assert normalise(rewards, group_size=4, kind="group")[:, 0].tolist() == pytest.approx(by_hand)
+    assert normalise(rewards, group_size=4, kind="mean")[:, 0].tolist() == [-2, -1, 0, 3]
+    assert normalise(rewards, group_size=4, kind="loo")[:, 0].tolist() == pytest.approx(
+        [1 - 11 / 3, 2 - 10 / 3, 0, 6 - 2]
+    )
+    assert normalise(rewards, group_size=4, kind="rank")[:, 0].tolist() == pytest.approx([-1, -1 / 3, 1 / 3, 1])
+
+
+def test_ties_share_their_rank():
+    assert normalise(torch.tensor([[1.0], [1.0], [5.0]]), group_size=3, kind="rank")[:, 0].tolist() == [-0.5, -0.5, 1.0]
+
+
+@pytest.mark.parametrize("kind", ["group", "mean", "loo", "rank"])
+def test_advantages_of_a_group_and_stage_sum_to_zero(kind):
+    rewards = torch.randn(12, 2, generator=torch.Generator().manual_seed(0))
+    sums = normalise(rewards, group_size=4, kind=kind).view(3, 4, 2).sum(1)
+    torch.testing.assert_close(sums, torch.zeros_like(sums), atol=1e-9, rtol=0)
+
+
+@pytest.mark.parametrize("kind", ["group", "mean", "loo", "rank"])
+@pytest.mark.parametrize("mixing", ["paper", "standardised"])
+def test_a_group_of_equals_learns_nothing(kind, mixing):
+    one = scores(("preference", "parts"), [[[0.1], [0.1], [0.1]], [[1 / 3], [1 / 3], [1 / 3]]])
+    chain = stages(RewardWeights(preference=1.0, parts=1.0))
+    advantages = stage_advantages(one, chain, group_size=3, mixing=mixing, advantage=kind)
+    assert advantages.abs().max() < 1e-8
+
+
+def test_the_order_is_mix_then_flow_then_normalise():
+    one = scores(("preference",), [[[0.0, 3.0], [1.0, 0.0]]])
+    chain = stages(RewardWeights(preference=1.0), RewardWeights(preference=1.0), from_next=1.0)
+    advantages = stage_advantages(one, chain, group_size=2, mixing="paper", advantage="mean")
+    assert advantages.tolist() == [[1.0, 1.5], [-1.0, -1.5]]
+
+
+def test_an_infinite_reward_is_refused_by_name():
+    one = scores(("preference", "parts"), [[[0.1], [0.2]], [[float("inf")], [1.0]]])
+    with pytest.raises(ValueError, match="parts"):
+        mix(one, stages(RewardWeights(preference=1.0, parts=1.0)), group_size=2, mixing="paper")

@@ -1,0 +1,145 @@
+"""Losses: worked by hand, and laws that every one of them keeps."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+
+import pytest
+import torch
+
+from maquette.training.losses import LOSSES, Denominators, LossInputs, LossSettings, clip_fraction, divergence
+
+PLAIN = LossSettings(clip_low=0.2, clip_high=0.28, kl="none", kl_beta=0.0)
+
+
+def value_of(name: str, inputs: LossInputs, counts: Denominators, settings: LossSettings) -> float:
+    return float(LOSSES[name](inputs, counts, settings).detach())
+
+
+def two_sequences() -> LossInputs:
+    """Sequence 0: two sampled tokens with ratios 2 and 1, advantage 1; sequence 1: one with ratio 1/2, advantage -2."""
+    old = torch.zeros(2, 3)
+    new = torch.tensor([[0.0, math.log(2), 0.0], [0.0, math.log(0.5), 7.0]])
+    sampled = torch.tensor([[False, True, True], [False, True, False]])
+    return LossInputs(
+        logprobs=new.requires_grad_(),
+        old_logprobs=old,
+        reference_logprobs=None,
+        entropy=torch.tensor([[9.0, 1.0, 2.0], [9.0, 3.0, 9.0]]),
+        advantages=torch.tensor([1.0, -2.0]),
+        sampled=sampled,
+        stage=torch.tensor([0, 0]),
+    )
+
+
+def counts_of(inputs: LossInputs, stages: int = 1, longest: int = 4) -> Denominators:
+    tokens = torch.zeros(stages).index_add(0, inputs.stage, inputs.sampled.sum(1).float())
+    return Denominators(tokens, torch.bincount(inputs.stage, minlength=stages).float(), longest)
+
+
+BY_HAND = {
+    # Clipped token objectives: min(2·1, 1.28·1) = 1.28, 1; min(0.5·-2, 0.8·-2) = -1.6.
+    "grpo": -((1.28 + 1) / 2 - 1.6) / 2,
+    "dapo": -(1.28 + 1 - 1.6) / 3,
+    "dr-grpo": -(1.28 + 1 - 1.6) / (2 * 4),
+    # Sequence ratios: √2 → min(√2, 1.28) = 1.28; 1/2 → -1.6.
+    "gspo": -(1.28 - 1.6) / 2,
+    "gspo-token": -(1.28 - 1.6) / 2,
+    # The cut ratio weighs the log-prob: 1.28·1·log 2 + 1·1·0 + 0.5·-2·log ½.
+    "cispo": -(1.28 * math.log(2) - math.log(0.5)) / 3,
+}
+
+
+@pytest.mark.parametrize("name", LOSSES)
+def test_values_by_hand(name):
+    inputs = two_sequences()
+    assert value_of(name, inputs, counts_of(inputs), PLAIN) == pytest.approx(BY_HAND[name], rel=1e-6)
+
+
+@pytest.mark.parametrize("name", LOSSES)
+def test_sign_a_step_downhill_makes_good_answers_likelier(name):
+    inputs = replace(two_sequences(), logprobs=torch.zeros(2, 3, requires_grad=True))
+    LOSSES[name](inputs, counts_of(inputs), PLAIN).backward()
+    gradient = inputs.logprobs.grad
+    assert (gradient[0][inputs.sampled[0]] < 0).all() and (gradient[1][inputs.sampled[1]] > 0).all()
+    assert (gradient[~inputs.sampled] == 0).all()
+
+
+@pytest.mark.parametrize("name", LOSSES)
+def test_stages_have_their_own_means_which_are_summed(name):
+    inputs = two_sequences()
+    apart = [
+        LossInputs(
+            inputs.logprobs[[i]],
+            inputs.old_logprobs[[i]],
+            None,
+            inputs.entropy[[i]],
+            inputs.advantages[[i]],
+            inputs.sampled[[i]],
+            torch.tensor([0]),
+        )
+        for i in range(2)
+    ]
+    together = replace(inputs, stage=torch.tensor([0, 1]))
+    summed = sum(value_of(name, one, counts_of(one), PLAIN) for one in apart)
+    assert value_of(name, together, counts_of(together, 2), PLAIN) == pytest.approx(summed, rel=1e-6)
+
+
+@pytest.mark.parametrize("name", LOSSES)
+def test_micro_batches_add_up(name):
+    inputs = two_sequences()
+    counts = counts_of(inputs)
+    settings = LossSettings(kl="k3", kl_beta=0.1, entropy_bonus=0.01)
+    inputs = replace(inputs, reference_logprobs=torch.full((2, 3), -0.3))
+    parts = [
+        replace(
+            inputs,
+            logprobs=inputs.logprobs[[i]],
+            old_logprobs=inputs.old_logprobs[[i]],
+            reference_logprobs=inputs.reference_logprobs[[i]],
+            entropy=inputs.entropy[[i]],
+            advantages=inputs.advantages[[i]],
+            sampled=inputs.sampled[[i]],
+            stage=inputs.stage[[i]],
+        )
+        for i in range(2)
+    ]
+    summed = sum(value_of(name, part, counts, settings) for part in parts)
+    assert value_of(name, inputs, counts, settings) == pytest.approx(summed, rel=1e-6)
+
+
+def test_gspo_token_has_a_gradient_per_token():
+    inputs = two_sequences()
+    LOSSES["gspo-token"](replace(inputs, advantages=-inputs.advantages), counts_of(inputs), PLAIN).backward()
+    # Sequence 0, ratio √2, advantage -1, not clipped: each of two tokens √2 · 1 / (2 tokens · 2 sequences).
+    assert inputs.logprobs.grad[0].tolist() == pytest.approx([0, math.sqrt(2) / 4, math.sqrt(2) / 4])
+
+
+@pytest.mark.parametrize(
+    ("kind", "by_hand"), [("k1", -math.log(2)), ("k2", math.log(2) ** 2 / 2), ("k3", 2 - math.log(2) - 1)]
+)
+def test_divergence_by_hand(kind, by_hand):
+    value = divergence(torch.tensor([[0.0]]), torch.tensor([[math.log(2)]]), kind)
+    assert float(value) == pytest.approx(by_hand)
+
+
+def test_kl_and_entropy_enter_the_loss_with_their_signs():
+    inputs = replace(two_sequences(), reference_logprobs=torch.full((2, 3), -1.0))
+    counts = counts_of(inputs)
+    plain = value_of("dapo", inputs, counts, PLAIN)
+    penalised = value_of("dapo", inputs, counts, replace(PLAIN, kl="k3", kl_beta=0.5))
+    expected = divergence(inputs.logprobs, inputs.reference_logprobs, "k3")[inputs.sampled].mean()
+    assert penalised == pytest.approx(plain + 0.5 * float(expected.detach()), rel=1e-5)
+    rewarded = value_of("dapo", inputs, counts, replace(PLAIN, entropy_bonus=0.5))
+    assert rewarded == pytest.approx(plain - 0.5 * (1 + 2 + 3) / 3, rel=1e-5)
+
+
+def test_k3_pulls_towards_the_reference():
+    inputs = replace(two_sequences(), advantages=torch.zeros(2), reference_logprobs=torch.full((2, 3), -1.0))
+    LOSSES["dapo"](inputs, counts_of(inputs), LossSettings(kl="k3", kl_beta=1.0)).backward()
+    assert (inputs.logprobs.grad[inputs.sampled] > 0).all()
+
+
+def test_clip_fraction_counts_what_has_lost_its_gradient():
+    assert float(clip_fraction(two_sequences(), PLAIN)) == 2
