@@ -7,6 +7,7 @@ import numpy as np
 from maquette.corpus.profiles import bent, dome, leaf_outline
 from maquette.corpus.program import Builder, Family, count_word
 from maquette.corpus.solids import (
+    Solid,
     around,
     box,
     capsule,
@@ -22,13 +23,14 @@ from maquette.corpus.solids import (
 def tree(b: Builder) -> None:
     kind = b.choice(("pine tree", "leafy tree", "palm tree", "fruit tree"))
     trunk, girth, green = b.uniform(0.45, 0.75), b.uniform(0.08, 0.12), b.color()
+    top: list[Solid] = []
     b.subtype(kind)
     if kind == "pine tree":
         tiers, step = b.integer(2, 4), 0.36
         crown = [cone(0.5 - 0.07 * i, 0.26, (0, 0, trunk * 0.6 + 0.13 + step * i), top=0.14) for i in range(tiers - 1)]
         crown.append(cone(0.5 - 0.07 * (tiers - 1), 0.5, (0, 0, trunk * 0.6 + 0.25 + step * (tiers - 1))))
         trunk = trunk * 0.6 + step * (tiers - 1) + 0.1
-        b.part("branch layer", crown, green, b.pattern(green), "leaves")
+        b.part("layer", crown, green, b.pattern(green), "leaves")
         b.layout(f"{count_word(tiers)} cone-shaped layers stacked on a straight trunk")
     elif kind == "palm tree":
         leaves, trunk, bend = b.integer(4, 6), trunk + 0.6, b.uniform(35, 60)
@@ -44,6 +46,7 @@ def tree(b: Builder) -> None:
             "leaves",
         )
         b.layout(f"{count_word(leaves)} drooping leaves atop a tall bare trunk")
+        top.append(sphere(0.16, (0, 0, trunk)))
     else:
         tall = b.uniform(0.34, 0.6)
         crown = [ellipsoid(0.45, 0.45, tall, (0, 0, trunk + tall * 0.8))]
@@ -55,9 +58,8 @@ def tree(b: Builder) -> None:
         trunk += 0.1
     b.proportion("tall" if trunk > 1.15 else "")
     bark = b.other_color(green)
-    b.part(
-        "trunk", [rod(girth + 0.03, (0, 0, 0), (0, 0, trunk), girth)], bark, b.pattern(bark, 0.2), "bark", counted=False
-    )
+    log = [rod(girth + 0.03, (0, 0, 0), (0, 0, trunk), girth), *top]
+    b.part("trunk", [log], bark, b.pattern(bark, 0.2), "bark", counted=False)
     if kind == "fruit tree":
         count = b.integer(3, 6)
         fruit = sphere(0.1, (0.44, 0, trunk + tall * 0.7 - 0.1))
@@ -124,7 +126,7 @@ def flower(b: Builder) -> None:
     if kind in ("daisy", "sunflower"):
         core = 0.1 + 0.012 * petals if kind == "daisy" else 0.25
         width = min(0.24, 2 * np.pi * (core + 0.12) / petals * 0.55)
-        blade = extrusion([(v, u) for u, v in leaf_outline(0.4, width / 0.9)], 0.09, (core - 0.02, 0, stem))
+        blade = extrusion([(v, u) for u, v in leaf_outline(0.4, width / 0.9)], 0.09, (core - 0.07, 0, stem))
         tilt = b.uniform(45, 75)
         solids = [p.turned("x", tilt, top) for p in around(blade, petals, 90, top)]
         core_solid = [ellipsoid(core, core, 0.12, top).turned("x", tilt)]
@@ -144,15 +146,15 @@ def flower(b: Builder) -> None:
     b.part("center", [core_solid], heart, b.pattern(heart, 0.2), counted=False)
     green = b.choice(("green", "lime", "teal", b.other_color(hue)))
     back = 0.1 if kind in ("daisy", "sunflower") else 0.0
-    b.part("stem", [bent(0.05, (0, 0, 0.04), (0, back, stem * 0.6), (0, back * 0.4, stem))], green)
     blades = [
-        ellipsoid(0.21, 0.1, 0.05, (0.24, back * 0.5, stem * 0.3))
+        ellipsoid(0.21, 0.1, 0.05, (0.2, back * 0.5, stem * 0.3))
         .turned("y", -30)
         .turned("z", 180 * i, (0, back * 0.5, 0))
         for i in range(leaves)
     ]
     b.part("leaf", blades, b.choice((green, b.color())), material="leaves")
-    b.symmetry("round")
+    b.part("stem", [bent(0.05, (0, 0, 0.04), (0, back, stem * 0.6), (0, back * 0.4, stem))], green)
+    b.symmetry("none" if leaves == 1 else "left-right" if kind in ("daisy", "sunflower") or leaves else "round")
 
 
 def mushroom(b: Builder) -> None:
@@ -233,7 +235,7 @@ def potted_plant(b: Builder) -> None:
         )
     earth = b.other_color(clay)
     b.part("soil", [cylinder(wide * 0.7, 0.1, (0, 0, deep))], earth, counted=False)
-    b.symmetry("none" if kind == "bonsai" else "round")
+    b.symmetry("none" if kind == "bonsai" else "" if square else "round")
 
 
 PLANTS: dict[str, Family] = {

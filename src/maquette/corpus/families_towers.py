@@ -33,11 +33,11 @@ def tower(b: Builder) -> None:
         )
         b.part("roof", [cone(wide * 0.75, 0.46, (0, 0, high + 0.21))], b.other_color(hue), material="tile")
         faces = b.choice((1, 2, 4))
-        clock = disc(wide * 0.36, 0.1, (0, -wide / 2, high - wide * 0.5), "y")
+        clock = disc(wide * 0.3, 0.1, (0, -wide / 2, high - wide * 0.5), "y")
         b.part("clock", around(clock, faces), b.other_color(hue))
         b.part("door", [box(0.17, 0.1, 0.26, (0, -wide / 2, 0.13))], b.other_color(hue), material="wood")
         b.layout(f"a square tower with {count_word(faces)} {'clock' if faces == 1 else 'clocks'} under a pointed roof")
-        b.symmetry("four-fold")
+        b.symmetry("left-right")
     elif kind == "leaning tower":
         tiers, lean = b.integer(3, 6), b.uniform(6, 11)
         step = high / tiers
@@ -55,7 +55,7 @@ def tower(b: Builder) -> None:
         if kind == "water tower":
             tank = [cylinder(0.36, 0.5, (0, 0, high + 0.2))]
         b.part("cabin" if kind == "watchtower" else "tank", [tank], hue, b.pattern(hue), b.choice(("wood", "metal")))
-        prop = rod(0.055, (0.42, 0, 0), (0.26, 0, high + 0.05))
+        prop = rod(0.065, (0.42, 0, 0), (0.26, 0, high + 0.05))
         b.part("leg", around(prop, legs, 45), b.other_color(hue), material="wood")
         cover = cone(
             0.42 if kind == "water tower" else 0.52, 0.32, (0, 0, high + (0.59 if kind == "water tower" else 0.5))
@@ -72,13 +72,13 @@ def tower(b: Builder) -> None:
 def windmill(b: Builder) -> None:
     kind = b.choice(("dutch windmill", "post mill", "wind turbine"))
     blades, high, hue = b.integer(3, 6), b.uniform(0.9, 1.15), b.color()
-    reach, size = b.uniform(0.55, 0.68), 0.09 if blades > 4 else 0.11
+    reach, size = b.uniform(0.6, 0.7), {3: 0.22, 4: 0.2, 5: 0.14, 6: 0.12}[blades]
     b.subtype(kind)
     if kind == "wind turbine":
-        blades, high = b.integer(3, 4), high + 0.35
+        blades, high = b.integer(3, 4), high + 0.1
         b.part("tower", [cone(0.12, high, (0, 0, high / 2), top=0.075)], hue, b.pattern(hue, 0.3), "metal")
         b.part("head", [capsule(0.11, (0, -0.1, high), (0, 0.2, high))], b.color(), material="metal")
-        front, size = -0.2, 0.07
+        front, size = -0.2, 0.12
     elif kind == "post mill":
         b.part("tower", [box(0.5, 0.55, 0.6, (0, 0, high - 0.1))], hue, b.pattern(hue), "wood")
         b.part(
@@ -94,11 +94,11 @@ def windmill(b: Builder) -> None:
         b.part("roof", [dome(0.3, 0.3, (0, 0, high - 0.02))], b.other_color(hue))
         b.part("door", [box(0.18, 0.16, 0.28, (0, -0.33, 0.14))], b.other_color(hue), material="wood")
         front = -0.36
-    b.proportion("tall" if high > 1.3 else "low" if high < 0.97 else "")
+    b.proportion("tall" if high > 1.12 else "low" if high < 0.97 else "")
     axis = (0, front, high)
-    sail = box(size * 1.6, 0.075, reach - 0.1, (0, front, high + 0.1 + (reach - 0.1) / 2))
+    sail = box(size, 0.085, reach - 0.18, (0, front, high + 0.18 + (reach - 0.18) / 2))
     b.part("blade", around(sail, blades, b.uniform(0, 40), axis, "y"), b.other_color(hue), material="wood")
-    hub = disc(0.13, 0.2, (0, front + 0.03, high), "y")
+    hub = disc(0.2 if blades > 4 else 0.19, 0.2, (0, front + 0.03, high), "y")
     b.part("hub", [hub], b.color(), counted=False)
     b.layout(f"{count_word(blades)} blades turning in front of a {'slim pole' if kind == 'wind turbine' else 'tower'}")
     b.symmetry("none")
@@ -179,12 +179,13 @@ def skyscraper(b: Builder) -> None:
             capsule(0.045, (0, 0, high), (0, 0, high + 0.45)),
         ]
     b.part("tower", shaft, hue, b.pattern(hue, 0.2, ("gradient", "two-tone")), b.choice(("metal", "stone", "concrete")))
-    b.part("window band", panes, b.other_color(hue), material="glass")
+    b.part("window band", panes, b.other_color(hue), material="glass", counted=count == 1)
     b.part("skybridge" if count == 2 else "roof", [roof], glass)
     plinth = box(1.3 if count == 2 else wide * 1.6, wide * 1.6, 0.12, (0, 0, 0.06))
     b.part("base", [plinth], b.other_color(hue), material="stone")
     shape = {"twin skyscraper": "two equal blocks side by side", "stepped skyscraper": "blocks narrowing step by step"}
-    b.layout(f"{shape.get(kind, 'one upright block')} with {count_word(bands)} bands of windows")
+    number = "even" if count == 2 else count_word(bands)
+    b.layout(f"{shape.get(kind, 'one upright block')} with {number} bands of windows")
     b.symmetry("left-right" if count == 2 else "round" if kind == "round skyscraper" else "four-fold")
 
 
