@@ -2,12 +2,13 @@
 
 Primitives come as flat arrays (one row per solid): kinds, params [S 3], centers [S 3], rotations [S 3 3], the slice of the
 profile points each one owns (starts [S+1], points [P 2]), the instance it belongs to and its inflation (a distance by
-which profiles grow, so that thin walls do not break up).
+which profiles grow, so that thin walls do not break up). `no_type_check` keeps the tests' shape checks out of compiled code.
 """
 
 from __future__ import annotations
 
 import math
+from typing import no_type_check
 
 import numpy as np
 from numba import njit
@@ -26,6 +27,7 @@ DODECAHEDRON = 0.795
 
 
 @njit(cache=True, inline="always")
+@no_type_check
 def _rho(x, y, style, sides):
     """Distance from the axis, measured so that the section is a circle, a polygon inside it or a square of its area."""
     if style == LOW_POLY:
@@ -40,6 +42,7 @@ def _rho(x, y, style, sides):
 
 
 @njit(cache=True)
+@no_type_check
 def _profile_distance(points, start, stop, u, v):
     """Signed distance to a closed polygon: negative inside."""
     nearest = 1e30
@@ -58,6 +61,7 @@ def _profile_distance(points, start, stop, u, v):
 
 
 @njit(cache=True)
+@no_type_check
 def _ball(x, y, z, style):
     """Size of a point as a multiple of the unit ball, cube or dodecahedron that passes through it."""
     if style == BLOCKY:
@@ -70,6 +74,7 @@ def _ball(x, y, z, style):
 
 
 @njit(cache=True)
+@no_type_check
 def inside(kind, p, points, start, stop, inflation, style, sides, x, y, z):
     """True where the point, in the solid's own frame, lies in the solid as the style draws it."""
     if kind == BOX:
@@ -112,6 +117,7 @@ def inside(kind, p, points, start, stop, inflation, style, sides, x, y, z):
 
 
 @njit(cache=True)
+@no_type_check
 def tight_bounds(kinds, params, centers, rotations, starts, points, inflations):
     """Axis-aligned world bounds of each solid, [S 2 3]: exact for every kind turned any way."""
     out = np.zeros((len(kinds), 2, 3))
@@ -150,6 +156,7 @@ def tight_bounds(kinds, params, centers, rotations, starts, points, inflations):
 
 
 @njit(cache=True)
+@no_type_check
 def thicken(kinds, params, starts, points, plate, rod):
     """Parameters of solids at least `plate` thick in each extent and `rod` in radius, and each profile's inflation."""
     out = params.copy()
@@ -186,6 +193,7 @@ def thicken(kinds, params, starts, points, plate, rod):
 
 
 @njit(cache=True)
+@no_type_check
 def fill(kinds, params, centers, rotations, starts, points, inflations, owners, bounds, style, sides, resolution):
     """int16 [r r r]: the instance that owns each voxel, -1 where empty; later solids win."""
     grid = np.full((resolution, resolution, resolution), -1, np.int16)
@@ -218,6 +226,7 @@ def fill(kinds, params, centers, rotations, starts, points, inflations, owners, 
 
 
 @njit(cache=True)
+@no_type_check
 def paint(grid, kinds, periods, bounds, first, second):
     """Colour [r r r 3] of owned voxels and the weight [r r r] of their part's second colour (0 or 1; between in gradients)."""
     r = grid.shape[0]
@@ -252,6 +261,7 @@ def paint(grid, kinds, periods, bounds, first, second):
 
 
 @njit(cache=True)
+@no_type_check
 def exposed(grid, weight, instances):
     """[n 2]: voxels of each instance that touch the outside, and how much of them bears the second colour."""
     r = grid.shape[0]

@@ -24,7 +24,7 @@ from typing import TypeVar
 
 import numpy as np
 
-from maquette.corpus.solids import Solid
+from maquette.corpus.solids import Real, Solid
 
 T = TypeVar("T")
 
@@ -104,6 +104,8 @@ class Design:
     layout: tuple[str, ...] = ()
     symmetry: str = ""
     seed: int = 0
+    colors: tuple[str, ...] = ()
+    """What one sees first: the colour that covers most of the outside, and a second one if it covers nearly as much (see `sight`)."""
 
 
 @dataclass
@@ -117,14 +119,14 @@ class Builder:
     layouts: list[str] = field(default_factory=list)
     symmetries: list[str] = field(default_factory=list)
 
-    def uniform(self, low: float, high: float) -> float:
+    def uniform(self, low: Real, high: Real) -> float:
         return float(self.rng.uniform(low, high))
 
     def integer(self, low: int, high: int) -> int:
         """Both ends included."""
         return int(self.rng.integers(low, high + 1))
 
-    def chance(self, probability: float) -> bool:
+    def chance(self, probability: Real) -> bool:
         return bool(self.rng.random() < probability)
 
     def choice(self, options: Sequence[T]) -> T:
@@ -138,7 +140,7 @@ class Builder:
         """A named colour that is none of those taken."""
         return self.choice([c for c in (allowed or COLORS) if c not in taken])
 
-    def pattern(self, main: str, probability: float = 0.35, kinds: Sequence[str] = PATTERNS[1:]) -> Pattern:
+    def pattern(self, main: str, probability: Real = 0.35, kinds: Sequence[str] = PATTERNS[1:]) -> Pattern:
         """Plain, or by chance one of `kinds` with a second colour unlike `main`."""
         if not self.chance(probability):
             return PLAIN

@@ -137,9 +137,7 @@ def fill_design(design: Design, resolution: int, coarse: bool = False) -> Scene:
     return Scene(grid, parts.astype(np.int16), instance_bounds)
 
 
-def paint_scene(
-    design: Design, scene: Scene
-) -> tuple[Float[np.ndarray, "r r r 3"], Float[np.ndarray, "r r r"]]:
+def paint_scene(design: Design, scene: Scene) -> tuple[Float[np.ndarray, "r r r 3"], Float[np.ndarray, "r r r"]]:
     """Colour of every voxel, and the weight of its part's second colour."""
     shift = np.random.default_rng([design.seed, 7]).uniform(-JITTER, JITTER, 3)
     first = np.array([COLORS[p.color] for p in design.parts])

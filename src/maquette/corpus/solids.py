@@ -13,8 +13,10 @@ from enum import IntEnum
 
 import numpy as np
 
-Vec = tuple[float, float, float]
-Plane = tuple[float, float]
+Real = float | int
+"""A length or an angle; type checkers at run time do not take an int for a float."""
+Vec = tuple[Real, Real, Real]
+Plane = tuple[Real, Real]
 
 
 class Kind(IntEnum):
@@ -39,15 +41,15 @@ class Solid:
     """One primitive: a point is inside where `rotation.T @ (point - center)` is inside the canonical shape."""
 
     kind: Kind
-    params: tuple[float, float, float]
+    params: Vec
     center: np.ndarray
     rotation: np.ndarray
     profile: tuple[Plane, ...] = ()
 
-    def moved(self, dx: float = 0.0, dy: float = 0.0, dz: float = 0.0) -> Solid:
+    def moved(self, dx: Real = 0.0, dy: Real = 0.0, dz: Real = 0.0) -> Solid:
         return replace(self, center=self.center + np.array([dx, dy, dz]))
 
-    def turned(self, axis: str, degrees: float, about: Vec | None = None) -> Solid:
+    def turned(self, axis: str, degrees: Real, about: Vec | None = None) -> Solid:
         """Turned about a line through `about` (default: its own centre) along `axis`, counter-clockwise from its tip."""
         turn = rotation_matrix(axis, degrees)
         pivot = self.center if about is None else np.asarray(about, float)
@@ -62,7 +64,7 @@ class Solid:
         profile = tuple((-x, y) for x, y in self.profile) if self.kind == Kind.EXTRUSION else self.profile
         return replace(self, center=self.center * flip, rotation=rotation, profile=profile)
 
-    def scaled(self, factor: float) -> Solid:
+    def scaled(self, factor: Real) -> Solid:
         """Scaled uniformly about the origin."""
         return replace(
             self,
@@ -96,7 +98,7 @@ class Solid:
         return np.stack([middle - reach, middle + reach])
 
 
-def rotation_matrix(axis: str, degrees: float) -> np.ndarray:
+def rotation_matrix(axis: str, degrees: Real) -> np.ndarray:
     """Right-handed rotation [3 3] about x, y or z."""
     c, s = np.cos(np.radians(degrees)), np.sin(np.radians(degrees))
     i = "xyz".index(axis)
@@ -111,35 +113,35 @@ def _solid(kind: Kind, params: Vec, at: Vec, profile: Sequence[Plane] = ()) -> S
     return Solid(kind, params, np.asarray(at, float), np.eye(3), tuple((float(u), float(v)) for u, v in profile))
 
 
-def box(x: float, y: float, z: float, at: Vec = (0, 0, 0)) -> Solid:
+def box(x: Real, y: Real, z: Real, at: Vec = (0, 0, 0)) -> Solid:
     """Full sizes along x, y, z."""
     return _solid(Kind.BOX, (x / 2, y / 2, z / 2), at)
 
 
-def cylinder(radius: float, height: float, at: Vec = (0, 0, 0)) -> Solid:
+def cylinder(radius: Real, height: Real, at: Vec = (0, 0, 0)) -> Solid:
     """Upright (axis z)."""
     return _solid(Kind.FRUSTUM, (radius, radius, height / 2), at)
 
 
-def cone(radius: float, height: float, at: Vec = (0, 0, 0), top: float = 0.0) -> Solid:
+def cone(radius: Real, height: Real, at: Vec = (0, 0, 0), top: Real = 0.0) -> Solid:
     """Upright, `radius` below and `top` above; `at` is the middle of its height."""
     return _solid(Kind.FRUSTUM, (radius, top, height / 2), at)
 
 
-def ellipsoid(rx: float, ry: float, rz: float, at: Vec = (0, 0, 0)) -> Solid:
+def ellipsoid(rx: Real, ry: Real, rz: Real, at: Vec = (0, 0, 0)) -> Solid:
     return _solid(Kind.ELLIPSOID, (rx, ry, rz), at)
 
 
-def sphere(radius: float, at: Vec = (0, 0, 0)) -> Solid:
+def sphere(radius: Real, at: Vec = (0, 0, 0)) -> Solid:
     return ellipsoid(radius, radius, radius, at)
 
 
-def torus(major: float, minor: float, at: Vec = (0, 0, 0)) -> Solid:
+def torus(major: Real, minor: Real, at: Vec = (0, 0, 0)) -> Solid:
     """A ring lying flat (axis z)."""
     return _solid(Kind.TORUS, (major, minor, 0.0), at)
 
 
-def capsule(radius: float, start: Vec, end: Vec) -> Solid:
+def capsule(radius: Real, start: Vec, end: Vec) -> Solid:
     """A rod with round ends between two points."""
     a, b = np.asarray(start, float), np.asarray(end, float)
     length = float(np.linalg.norm(b - a))
@@ -147,7 +149,7 @@ def capsule(radius: float, start: Vec, end: Vec) -> Solid:
     return replace(solid, rotation=_z_to((b - a) / length if length > 1e-9 else np.array([0.0, 0.0, 1.0])))
 
 
-def rod(radius: float, start: Vec, end: Vec, end_radius: float | None = None) -> Solid:
+def rod(radius: Real, start: Vec, end: Vec, end_radius: Real | None = None) -> Solid:
     """A cylinder (or, with `end_radius`, a cone frustum) between two points, with flat ends."""
     a, b = np.asarray(start, float), np.asarray(end, float)
     length = float(np.linalg.norm(b - a))
@@ -155,28 +157,28 @@ def rod(radius: float, start: Vec, end: Vec, end_radius: float | None = None) ->
     return replace(solid, rotation=_z_to((b - a) / length if length > 1e-9 else np.array([0.0, 0.0, 1.0])))
 
 
-def extrusion(polygon: Sequence[Plane], height: float, at: Vec = (0, 0, 0)) -> Solid:
+def extrusion(polygon: Sequence[Plane], height: Real, at: Vec = (0, 0, 0)) -> Solid:
     """A polygon in (x, y), any winding, may be concave, made `height` thick along z, centred on `at`'s z."""
     return _solid(Kind.EXTRUSION, (height / 2, 0.0, 0.0), at, polygon)
 
 
-def side_extrusion(polygon: Sequence[Plane], width: float, at: Vec = (0, 0, 0)) -> Solid:
+def side_extrusion(polygon: Sequence[Plane], width: Real, at: Vec = (0, 0, 0)) -> Solid:
     """A polygon in (y, z), as seen from the side, made `width` wide along x, centred on `at`'s x."""
     return extrusion(polygon, width, at).turned("x", 90).turned("z", 90)
 
 
-def front_extrusion(polygon: Sequence[Plane], depth: float, at: Vec = (0, 0, 0)) -> Solid:
+def front_extrusion(polygon: Sequence[Plane], depth: Real, at: Vec = (0, 0, 0)) -> Solid:
     """A polygon in (x, z), as seen from the front, made `depth` deep along y, centred on `at`'s y."""
     return extrusion(polygon, depth, at).turned("x", 90)
 
 
-def disc(radius: float, width: float, at: Vec = (0, 0, 0), axis: str = "x") -> Solid:
+def disc(radius: Real, width: Real, at: Vec = (0, 0, 0), axis: str = "x") -> Solid:
     """A cylinder that lies along x or y, like a wheel on its axle."""
     upright = cylinder(radius, width, at)
     return upright.turned("y", 90) if axis == "x" else upright.turned("x", 90)
 
 
-def arc_band(radius: float, thickness: float, start: float, end: float, steps: int = 12) -> tuple[Plane, ...]:
+def arc_band(radius: Real, thickness: Real, start: Real, end: Real, steps: int = 12) -> tuple[Plane, ...]:
     """The polygon of a bent strip about the origin: `radius` to its middle line, from `start` to `end` in degrees."""
     angles = np.radians(np.linspace(start, end, steps))
     outer = [((radius + thickness / 2) * np.cos(a), (radius + thickness / 2) * np.sin(a)) for a in angles]
@@ -207,7 +209,7 @@ def four_corners(solid: Solid) -> list[Solid]:
     return [solid, solid.mirrored("x"), solid.mirrored("y"), solid.mirrored("x").mirrored("y")]
 
 
-def around(solid: Solid, count: int, start: float = 0.0, about: Vec = (0, 0, 0), axis: str = "z") -> list[Solid]:
+def around(solid: Solid, count: int, start: Real = 0.0, about: Vec = (0, 0, 0), axis: str = "z") -> list[Solid]:
     """`count` copies turned evenly about an axis, the first by `start` degrees."""
     return [solid.turned(axis, start + 360.0 * i / count, about=about) for i in range(count)]
 

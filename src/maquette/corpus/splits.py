@@ -1,72 +1,95 @@
-"""Who sees what: train, held-out compositions, long-tail families. A pure function of names and numbers, the same on every machine."""
+"""Which objects training may see: a held-out composition of family, colour and counts never occurs in `train`.
+
+Held out are (a) about a tenth of the pairs of family and main colour and (b) about a tenth of the remaining compositions
+(family, main colour, counts of counted parts). Both are decided by hashing, so that they are the same on every machine and
+do not move when families are added. Long-tail families have a fixed pool of train objects that is drawn seldom.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from functools import cache
 from hashlib import blake2b
+from itertools import count as counter
 from typing import Literal
 
-import numpy as np
-
-from maquette.corpus.catalog import FAMILIES
-from maquette.corpus.program import STYLES, Design, build
+from maquette.corpus.catalog import FAMILIES, compose
+from maquette.corpus.program import STYLES, Design
 
 Split = Literal["train", "heldout"]
 
-HELD_OUT_SHARE = 10
-"""One in this many (family, main colour) pairs, and one in this many of the remaining full compositions, is held out."""
+HELD_OUT = 0.1
 RARE_POOL = 40
-"""A long-tail family has this many train objects in all (fewer, where some are held-out compositions)."""
+"""Train objects of a long-tail family: no more exist."""
 RARE_WEIGHT = 0.25
-"""How often a long-tail family is drawn for training, against 1 for the others."""
-STYLE_SHARES = (0.55, 0.15, 0.15, 0.15)
-"""Shares of the plain style and of the others, in `STYLES`' order."""
+"""How often a long-tail family is drawn for training, an ordinary one being 1."""
+PLAIN_STYLE = 0.55
+FEW_COLORS: tuple[str, ...] = ()
+"""Families of so few natural colours that none is held out as a whole."""
 
 
-def compositional_key(design: Design) -> tuple[str, ...]:
-    """Family, main colour, and the count of every counted part: what training must not have shown together."""
-    counts = sorted(f"{p.count} {p.name}" for p in design.parts if p.counted)
-    return (design.family, main_color(design), *counts)
+def designs(split: Split, count: int, seed: int, start: int = 0) -> Iterator[Design]:
+    """`count` designs of a split from place `start` on; place i holds the same design whatever the start."""
+    for index in range(start, start + count):
+        yield _design_at(split, seed, index)
 
 
-def main_color(design: Design) -> str:
-    """The colour of the part that is reported first, the main body by convention."""
-    return design.parts[0].color
+def _design_at(split: Split, seed: int, index: int) -> Design:
+    """The first draw at this place that falls into the split."""
+    for attempt in counter():
+        key = f"{split}|{seed}|{index}|{attempt}"
+        name = _draw_family(split, _unit(f"{key}|family"))
+        if split == "train" and FAMILIES[name].rare:
+            return rare_design(name, int(_unit(f"{key}|pool") * RARE_POOL))
+        design = compose(name, int(_unit(f"{key}|seed") * 2**31), _draw_style(_unit(f"{key}|style")))
+        if split_of(design) == split:
+            return design
+    raise AssertionError("unreachable")
+
+
+def rare_design(name: str, place: int) -> Design:
+    """One of the `RARE_POOL` train objects of a long-tail family."""
+    for attempt in counter():
+        key = f"pool|{name}|{place}|{attempt}"
+        design = compose(name, int(_unit(f"{key}|seed") * 2**31), _draw_style(_unit(f"{key}|style")))
+        if split_of(design) == "train":
+            return design
+    raise AssertionError("unreachable")
 
 
 def split_of(design: Design) -> Split:
     """`heldout` for held-out (family, main colour) pairs and for held-out full compositions, else `train`."""
     key = compositional_key(design)
-    return "heldout" if _held_out(key[:2]) or _held_out(key) else "train"
+    whole_pair = design.family not in FEW_COLORS and _unit("|".join(key[:2])) < HELD_OUT
+    return "heldout" if whole_pair or _unit("composition|" + "|".join(key)) < HELD_OUT else "train"
 
 
-@cache
-def _held_out(key: tuple[str, ...]) -> bool:
-    # `hash` differs from process to process; blake2 does not.
-    digest = blake2b("|".join(key).encode(), digest_size=8).digest()
-    return int.from_bytes(digest, "big") % HELD_OUT_SHARE == 0
+def compositional_key(design: Design) -> tuple[str, ...]:
+    """Family, main colour and the count of every counted part: what training must not have shown together."""
+    counts = sorted(f"{p.count} {p.name}" for p in design.parts if p.counted)
+    return (design.family, main_color(design), *counts)
 
 
-def designs(split: Split, count: int, seed: int, start: int = 0) -> Iterator[Design]:
-    """`count` designs of a split, the `start`-th first; design i depends on (split, seed, i) alone."""
-    for index in range(start, start + count):
-        yield _draw(split, seed, index)
+def main_color(design: Design) -> str:
+    """The name of the colour that covers most of the outside."""
+    return design.colors[0] if design.colors else design.parts[0].color
 
 
-def _draw(split: Split, seed: int, index: int) -> Design:
-    rng = np.random.default_rng([seed, index, len(split)])
-    names = list(FAMILIES)
-    rare_weight = RARE_WEIGHT if split == "train" else 1.0
-    weights = np.array([rare_weight if FAMILIES[name].rare else 1.0 for name in names])
-    while True:
-        # The family is drawn again too: a family whose every draw is refused must not hang the stream.
-        name = names[int(rng.choice(len(names), p=weights / weights.sum()))]
-        style = STYLES[int(rng.choice(len(STYLES), p=STYLE_SHARES))]
-        number = int(rng.integers(2**31))
-        if split == "train" and FAMILIES[name].rare:
-            number %= RARE_POOL
-            style = STYLES[number % len(STYLES)] if number % 2 else ""
-        design = build(name, FAMILIES[name], number, style)
-        if split_of(design) == split:
-            return design
+def _draw_family(split: Split, u: float) -> str:
+    weights = [RARE_WEIGHT if split == "train" and family.rare else 1.0 for family in FAMILIES.values()]
+    left = u * sum(weights)
+    for name, weight in zip(FAMILIES, weights, strict=True):
+        left -= weight
+        if left < 0:
+            return name
+    return next(reversed(FAMILIES))
+
+
+def _draw_style(u: float) -> str:
+    if u < PLAIN_STYLE:
+        return STYLES[0]
+    return STYLES[1 + int((u - PLAIN_STYLE) / (1 - PLAIN_STYLE) * (len(STYLES) - 1))]
+
+
+def _unit(text: str) -> float:
+    """A number in [0, 1) that hangs on the text alone, the same on every machine (`hash` is salted)."""
+    return int.from_bytes(blake2b(text.encode(), digest_size=6).digest(), "big") / 2**48
