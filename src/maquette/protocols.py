@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from jaxtyping import Float
 from torch import Tensor
@@ -12,6 +12,7 @@ from torch import Tensor
 from maquette.types import Generation, Mesh, Rollouts, Views, Voxels
 
 
+@runtime_checkable
 class Mesher(Protocol):
     """Turns voxels into meshes; texts (one per shape) may guide the paint."""
 
@@ -32,6 +33,7 @@ class Sampling:
     seed: int = 0
 
 
+@runtime_checkable
 class RolloutEngine(Protocol):
     """Decodes one stage of many answers: prompt tokens → reasoning → exactly c codes."""
 
@@ -44,6 +46,7 @@ class RolloutEngine(Protocol):
         ...
 
 
+@runtime_checkable
 class Reward(Protocol):
     """One judge of rendered answers."""
 
@@ -58,6 +61,7 @@ class Reward(Protocol):
         ...
 
 
+@runtime_checkable
 class Tracker(Protocol):
     """Where numbers and pictures go."""
 

@@ -15,7 +15,8 @@ from jaxtyping import Float64
 from torch import Tensor
 
 from maquette.codec.voxel_codec import VoxelCodec
-from maquette.config import Config, dump_config
+from maquette.config import Config
+from maquette.config_file import dump_config
 from maquette.generate import generate
 from maquette.policy.lockstep import LockstepEngine
 from maquette.policy.model import Policy, load_policy

@@ -1,0 +1,34 @@
+# One command each: `make install` prepares .venv, `make quickstart` shows the whole road, `make test` proves it.
+PYTHON ?= python3
+BIN := .venv/bin
+
+.PHONY: install install-dev quickstart test test-slow lint
+
+install: .venv/.installed
+
+.venv/.installed: requirements.lock pyproject.toml
+	$(PYTHON) -c 'import sys; v = sys.version_info; sys.exit(0 if (3, 11) <= v < (3, 14) else f"Maquette needs Python 3.11 to 3.13; this is {v[0]}.{v[1]}. Try: make PYTHON=python3.11 install")'
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet -r requirements.lock
+	$(BIN)/python -m pip install --quiet --no-deps -e .
+	touch $@
+
+install-dev: .venv/.installed-dev
+
+.venv/.installed-dev: requirements-dev.lock .venv/.installed
+	$(BIN)/python -m pip install --quiet -r requirements-dev.lock
+	touch $@
+
+quickstart: install
+	$(BIN)/maquette quickstart
+
+test: install-dev
+	$(BIN)/python -m pytest -m "not slow and not gpu"
+
+test-slow: install-dev
+	$(BIN)/python -m pytest -m "slow and not gpu"
+
+lint: install-dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/pyright
