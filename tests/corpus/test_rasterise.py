@@ -4,6 +4,8 @@ import dataclasses
 
 import numpy as np
 import pytest
+from scipy.ndimage import binary_dilation, binary_erosion, label
+
 from maquette.corpus.catalog import FAMILIES
 from maquette.corpus.program import COLORS, STYLES, Design, Part, Pattern, build
 from maquette.corpus.rasterise import voxelise_design
@@ -22,6 +24,7 @@ from maquette.corpus.solids import (
     torus,
 )
 
+ANY = np.ones((3, 3, 3), bool)
 SQUARE = [(-1.0, -1.0), (1.0, -1.0), (1.0, 1.0), (-1.0, 1.0)]
 SOLIDS = {
     "box": (box(2, 2, 2), 8.0),
@@ -43,7 +46,7 @@ def one_part(*solids: Solid, color: str = "red", pattern: Pattern = Pattern(), s
 def test_volumes_are_those_of_geometry(name):
     solid, volume = SOLIDS[name]
     voxels, _ = voxelise_design(one_part(solid), 64)
-    scale = (1 - 1 / 32) / (solid.bounds()[1] - solid.bounds()[0]).max()
+    scale = (1 - 1.4 / 32) / (solid.bounds()[1] - solid.bounds()[0]).max()
     measured = voxels.occupancy.sum() / 64**3 / scale**3
     assert measured == pytest.approx(volume, rel=0.06)
 
@@ -71,12 +74,10 @@ def test_mirrored_solids_are_mirrored_voxels(name):
 @pytest.mark.parametrize("direction", [(1, 0, 0), (0, 0, 1), (1, 1, 0), (1, 0.3, 0.2), (0.4, 0.7, 1)])
 @pytest.mark.parametrize("shift", [0.0, 0.011, 0.017])
 def test_the_thinnest_rod_neither_vanishes_nor_breaks(direction, shift):
-    from scipy.ndimage import label
-
     end = np.array(direction) / np.linalg.norm(direction)
     thin = rod(0.001, tuple(-end + shift), tuple(end + shift))
     occupancy = voxelise_design(one_part(thin), 32)[0].occupancy[0]
-    assert label(occupancy, np.ones((3, 3, 3)))[1] == 1 and occupancy.sum() >= 25
+    assert label(occupancy, ANY)[1] == 1 and occupancy.sum() >= 25
 
 
 def test_later_parts_paint_over_earlier_ones_and_masks_agree_with_colours():
@@ -85,8 +86,8 @@ def test_later_parts_paint_over_earlier_ones_and_masks_agree_with_colours():
     )
     voxels, index = voxelise_design(design, 32)
     assert voxels.color is not None
-    np.testing.assert_allclose(voxels.color[0][index == 0], np.tile(COLORS["red"], ((index == 0).sum(), 1)), atol=1e-6)
-    np.testing.assert_allclose(voxels.color[0][16, 16, 16], COLORS["blue"], atol=1e-6)
+    np.testing.assert_allclose(voxels.color[0][index == 0], np.tile(COLORS["red"], ((index == 0).sum(), 1)), atol=0.021)
+    np.testing.assert_allclose(voxels.color[0][16, 16, 16], COLORS["blue"], atol=0.021)
     assert ((index >= 0) == voxels.occupancy[0]).all()
 
 
@@ -133,11 +134,14 @@ def test_every_family_shows_its_parts_in_every_style(name):
 
 
 def test_both_resolutions_show_one_object():
-    for name in list(FAMILIES)[::5]:
+    ious = []
+    for name in FAMILIES:
         design = build(name, FAMILIES[name], 3)
         small, large = (voxelise_design(design, r)[0].occupancy[0] for r in (32, 64))
-        pooled = large.reshape(32, 2, 32, 2, 32, 2).mean((1, 3, 5)) >= 0.5
-        assert (small & pooled).sum() / (small | pooled).sum() > 0.8
+        pooled = large.reshape(32, 2, 32, 2, 32, 2).mean((1, 3, 5))
+        assert (pooled[binary_erosion(small)] > 0.5).all() and not (pooled[~binary_dilation(small, ANY)] > 0.5).any()
+        ious.append((small & (pooled >= 0.5)).sum() / (small | (pooled >= 0.5)).sum())
+    assert np.mean(ious) > 0.85
 
 
 def test_the_same_seed_is_the_same_object():

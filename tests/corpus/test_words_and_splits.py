@@ -4,6 +4,7 @@ from collections import Counter
 from itertools import islice
 
 import pytest
+
 from maquette.corpus.catalog import FAMILIES
 from maquette.corpus.program import COLORS, COUNT_WORDS
 from maquette.corpus.records import prompt_of, record_of
@@ -32,7 +33,8 @@ def test_captions_grow_and_say_the_kind():
     for design in SAMPLE[:100]:
         texts = captions(design)
         words = [len(t.split()) for t in texts]
-        assert words == sorted(words) and all(design.subtype in t for t in texts)
+        assert words[0] < words[1] <= words[3] and words[0] < words[2] <= words[3]
+        assert all(design.subtype in t or design.family in t for t in texts)
 
 
 def test_every_stated_part_is_in_the_design_as_stated():

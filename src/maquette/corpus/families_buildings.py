@@ -12,6 +12,7 @@ from maquette.corpus.profiles import dome, gable, regular
 from maquette.corpus.program import Builder, Family, count_word
 from maquette.corpus.solids import (
     Plane,
+    Real,
     Solid,
     both_sides,
     box,
@@ -85,7 +86,7 @@ def castle(b: Builder) -> None:
     b.symmetry("left-right")
 
 
-def curtain(corners: list[Plane], high: float) -> list[Solid]:
+def curtain(corners: list[Plane], high: Real) -> list[Solid]:
     """Walls from each corner to the next, closed."""
     walls = []
     for (ax, ay), (bx, by) in pairwise([*corners, corners[0]]):
@@ -94,7 +95,7 @@ def curtain(corners: list[Plane], high: float) -> list[Solid]:
     return walls
 
 
-def teeth(girth: float, x: float, y: float, top: float) -> list[Solid]:
+def teeth(girth: Real, x: Real, y: Real, top: Real) -> list[Solid]:
     """A tower's toothed top: a wider ring with four teeth."""
     ring = cylinder(girth + 0.04, 0.1, (x, y, top - 0.05))
     return [ring, *(box(0.1, 0.1, 0.12, (x + u, y + v, top + 0.05)) for u, v in regular(4, 0.15, 45))]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from maquette.corpus.program import Builder, Family, count_word
 from maquette.corpus.solids import (
+    Real,
     Solid,
     arc_band,
     around,
@@ -21,7 +22,7 @@ from maquette.corpus.solids import (
 )
 
 
-def upright_bars(width: float, count: int, depth: float, bottom: float, top: float, y: float) -> list[Solid]:
+def upright_bars(width: Real, count: int, depth: Real, bottom: Real, top: Real, y: Real) -> list[Solid]:
     """Flat bars side by side over `width`, as wide as the gaps between them."""
     pitch = width / (2 * count - 1)
     return row(box(pitch, depth, top - bottom, at=(0, y, (top + bottom) / 2)), count, (2 * pitch, 0, 0))
@@ -72,7 +73,7 @@ def chair(b: Builder) -> None:
     b.symmetry("left-right")
 
 
-def leaning_back(width: float, bottom: float, height: float, y: float) -> Solid:
+def leaning_back(width: Real, bottom: Real, height: Real, y: Real) -> Solid:
     """A back that leans a little and is round at the top."""
     return ellipsoid(width / 2, 0.07, height / 2 + 0.05, at=(0, y, bottom + height / 2)).turned("x", -6)
 

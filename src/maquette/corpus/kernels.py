@@ -157,8 +157,8 @@ def tight_bounds(kinds, params, centers, rotations, starts, points, inflations):
 
 @njit(cache=True)
 @no_type_check
-def thicken(kinds, params, starts, points, plate, rod):
-    """Parameters of solids at least `plate` thick in each extent and `rod` in radius, and each profile's inflation."""
+def thicken(kinds, params, starts, points, plate, rod, puff):
+    """Parameters of solids at least `plate` thick and `rod` in radius, round ones fatter by `puff`; each profile's inflation."""
     out = params.copy()
     inflations = np.zeros(len(kinds))
     for s in range(len(kinds)):
@@ -170,15 +170,15 @@ def thicken(kinds, params, starts, points, plate, rod):
             # A cone keeps its point: only what is thin all along is made thicker.
             largest = max(params[s, 0], params[s, 1])
             for i in range(2):
-                out[s, i] = max(params[s, i], rod if largest <= rod else rod / 2)
+                out[s, i] = max(params[s, i] + puff, rod if largest <= rod else rod / 2)
             out[s, 2] = max(params[s, 2], plate / 2)
         elif kind == ELLIPSOID:
             for i in range(3):
-                out[s, i] = max(params[s, i], rod)
+                out[s, i] = max(params[s, i] + puff, rod)
         elif kind == TORUS:
-            out[s, 1] = max(params[s, 1], rod)
+            out[s, 1] = max(params[s, 1] + puff, rod)
         elif kind == CAPSULE:
-            out[s, 0] = max(params[s, 0], rod)
+            out[s, 0] = max(params[s, 0] + puff, rod)
         else:
             if kind == EXTRUSION:
                 out[s, 0] = max(params[s, 0], plate / 2)
@@ -188,8 +188,9 @@ def thicken(kinds, params, starts, points, plate, rod):
                 area += points[j, 0] * points[i, 1] - points[i, 0] * points[j, 1]
                 around += math.hypot(points[i, 0] - points[j, 0], points[i, 1] - points[j, 1])
             # Twice the area over the perimeter is the thickness of a thin wall.
-            inflations[s] = max(0.0, (plate - abs(area) / max(around, 1e-12)) / 2)
-    return out, inflations
+            inflations[s] = max(puff / 2, (plate - abs(area) / max(around, 1e-12)) / 2)
+    # Centres that lie on a face count as inside, whichever way rounding goes: left and right stay alike.
+    return out + 1e-7, inflations + 1e-7
 
 
 @njit(cache=True)
