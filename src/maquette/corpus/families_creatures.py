@@ -91,7 +91,7 @@ def butterfly(b: Builder) -> None:
     if not thin:
         feeler = [capsule(0.035, (0.06, -0.48, 0.08), (0.2, -0.75, 0.25)), sphere(0.06, (0.2, -0.75, 0.25))]
         b.part("antenna", paired(feeler), trunk)
-    b.layout(f"{count_word(count)} {'narrow' if thin else 'broad'} wings spread on both sides of a slender body")
+    b.layout(f"{count_word(count)} {'narrow' if thin else 'broad'} wings spread beside a slender body")
     b.symmetry("left-right")
 
 

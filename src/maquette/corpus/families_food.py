@@ -13,6 +13,7 @@ from maquette.corpus.solids import (
     Real,
     Solid,
     around,
+    both_sides,
     box,
     capsule,
     cone,
@@ -150,56 +151,54 @@ def ice_cream(b: Builder) -> None:
 
 def fruit(b: Builder) -> None:
     kind = b.choice(("apple", "pear", "pineapple", "pumpkin", "banana"))
-    peel, leaf, leaves = b.color(), b.color(), b.integer(1, 3)
+    peel, wide = b.color(), b.uniform(0.42, 0.52)
     b.subtype(kind)
-    wide, top = b.uniform(0.42, 0.52), 0.8
-    if kind == "apple":
-        flesh: list[Solid] = [
-            torus(0.18, wide * 0.62, (0, 0, 0.32)),
-            ellipsoid(0.36, 0.36, 0.25, (0, 0, 0.3)),
-        ]
-        top = 0.56
-    elif kind == "pear":
-        flesh = [
-            sphere(wide * 0.8, (0, 0, wide * 0.8)),
-            cone(wide * 0.74, 0.5, (0, 0, wide * 0.95 + 0.25), top=0.19),
-            sphere(0.21, (0, 0, wide * 0.95 + 0.48)),
-        ]
-        top = wide * 0.95 + 0.66
-    elif kind == "pineapple":
-        flesh, leaves = [ellipsoid(wide * 0.75, wide * 0.75, 0.5, (0, 0, 0.5))], b.integer(4, 6)
-        top = 0.95
-    elif kind == "pumpkin":
-        ribs = b.integer(5, 7)
-        b.part("rib", around(ellipsoid(0.2, 0.35 * float(np.sin(np.pi / ribs)), 0.34, (0.3, 0, 0.34)), ribs, 90), peel)
-        flesh, top, leaf = [ellipsoid(0.4, 0.4, 0.28, (0, 0, 0.34))], 0.58, b.other_color(peel)
-    else:
+    b.proportion("wide" if wide > 0.5 and kind in ("apple", "pear") else "")
+    if kind == "banana":
         curve = [(-0.55, 0.0, 0.42), (-0.36, 0.0, 0.18), (0.0, 0.0, 0.1), (0.36, 0.0, 0.18), (0.55, 0.0, 0.42)]
-        flesh = bent(0.15, *curve)
-        b.part("peel", [flesh], peel, b.pattern(peel, 0.4), counted=False)
-        b.part("tip", [capsule(0.08, (x * 0.56, 0, 0.46), (x * 0.64, 0, 0.62)) for x in (-1, 1)], b.other_color(peel))
+        b.part("flesh", [bent(b.uniform(0.13, 0.17), *curve)], peel, b.pattern(peel, 0.4), counted=False)
+        ends = both_sides(capsule(0.08, (0.56, 0, 0.46), (0.64, 0, 0.62)))
+        b.part("tip", ends, b.other_color(peel))
         b.layout("a curved body with a tip at each end")
         b.symmetry("left-right")
-        return
-    if kind == "pumpkin":
-        b.part("core", [flesh], leaf, counted=False)
-        b.layout(f"{count_word(ribs)} bulging ribs around a short stem")
-    else:
-        coat = b.pattern(peel, 1.0, ("checked",)) if kind == "pineapple" else b.pattern(peel)
-        b.part("flesh", [flesh], peel, coat, counted=False)
-    if kind == "pineapple":
-        blade = ellipsoid(0.2, 0.085, 0.055, (0.26, 0, top + 0.16)).turned("y", -48)
+    elif kind == "pineapple":
+        leaves = b.integer(4, 6)
+        b.part(
+            "flesh", [ellipsoid(wide * 0.75, wide * 0.75, 0.5, (0, 0, 0.5))], peel, b.pattern(peel, 1.0, ("checked",))
+        )
+        blade = ellipsoid(0.2, 0.085, 0.055, (0.26, 0, 1.11)).turned("y", -48)
         b.part("leaf", around(blade, leaves, 90), b.other_color(peel), material="leaves")
-        b.part("stem", [cone(0.12, 0.4, (0, 0, top + 0.16), top=0.05)], leaf)
+        b.part("stem", [cone(0.12, 0.4, (0, 0, 1.11), top=0.05)], b.color())
         b.layout(f"{count_word(leaves)} pointed leaves crowning an oval body")
+        b.symmetry("round")
+    elif kind == "pumpkin":
+        ribs = b.integer(5, 7)
+        rib = ellipsoid(0.2, 0.35 * float(np.sin(np.pi / ribs)), 0.34, (0.3, 0, 0.34))
+        b.part("rib", around(rib, ribs, 90), peel)
+        b.part("core", [ellipsoid(0.4, 0.4, 0.28, (0, 0, 0.34))], b.other_color(peel), counted=False)
+        b.part("stem", [capsule(0.09, (0, 0, 0.5), (0.03, 0, 0.8))], b.other_color(peel))
+        b.layout(f"{count_word(ribs)} bulging ribs around a short stem")
+        b.symmetry("round")
     else:
-        b.part("stem", [bent(0.06, (0, 0, top - 0.12), (0, 0, top + 0.1), (0.06, 0, top + 0.24))], b.other_color(peel))
-        if kind != "pumpkin":
-            blade = ellipsoid(0.19, 0.1, 0.05, (0.24, 0, top + 0.12)).turned("y", -15)
-            b.part("leaf", around(blade, leaves), b.other_color(peel), material="leaves")
-            b.layout(f"a {'round' if kind == 'apple' else 'pear-shaped'} body with a stem on top")
-    b.proportion("wide" if wide > 0.5 else "")
-    b.symmetry("none" if kind in ("apple", "pear") else "round")
+        apple_or_pear(b, kind, peel, wide)
+
+
+def apple_or_pear(b: Builder, kind: str, peel: str, wide: Real) -> None:
+    """Fruits of one smooth body with a stem and leaves on top."""
+    leaves = b.integer(1, 3)
+    if kind == "apple":
+        flesh = [torus(0.18, wide * 0.62, (0, 0, 0.32)), ellipsoid(0.36, 0.36, 0.25, (0, 0, 0.3))]
+        top = 0.56
+    else:
+        top = wide * 0.95 + 0.66
+        flesh = [sphere(wide * 0.8, (0, 0, wide * 0.8)), sphere(0.21, (0, 0, top - 0.18))]
+        flesh.append(cone(wide * 0.74, 0.5, (0, 0, top - 0.41), top=0.19))
+    b.part("flesh", [flesh], peel, b.pattern(peel), counted=False)
+    b.part("stem", [bent(0.06, (0, 0, top - 0.12), (0, 0, top + 0.1), (0.06, 0, top + 0.24))], b.other_color(peel))
+    blade = ellipsoid(0.19, 0.1, 0.05, (0.24, 0, top + 0.12)).turned("y", -15)
+    b.part("leaf", around(blade, leaves), b.other_color(peel), material="leaves")
+    b.layout(f"a {'round' if kind == 'apple' else 'pear-shaped'} body with a stem on top")
+    b.symmetry("none")
 
 
 def cupcake(b: Builder) -> None:

@@ -7,6 +7,8 @@ import numpy as np
 from maquette.corpus.profiles import bent, dome, gable
 from maquette.corpus.program import Builder, Family, count_word
 from maquette.corpus.solids import (
+    Plane,
+    Real,
     Solid,
     around,
     both_sides,
@@ -23,70 +25,63 @@ from maquette.corpus.solids import (
 
 def bridge(b: Builder) -> None:
     kind = b.choice(("arch bridge", "suspension bridge", "beam bridge", "covered bridge"))
-    length, wide, high = 1.6, b.uniform(0.3, 0.42), b.uniform(0.34, 0.5)
-    hue, other = b.color(), b.color()
+    wide, high, hue = b.uniform(0.3, 0.42), b.uniform(0.34, 0.5), b.color()
     b.subtype(kind)
     b.proportion("wide" if wide > 0.38 else "narrow" if wide < 0.34 else "")
-    if kind == "arch bridge":
-        arches = b.integer(1, 3)
-        span = length / arches - 0.12
-        rise = min(high - 0.06, span / 2)
-        outline: list[tuple[float, float]] = [(-length / 2, high), (-length / 2, 0.0)]
-        for i in range(arches):
-            middle = (i - (arches - 1) / 2) * length / arches
-            outline += [(middle - span / 2 * np.cos(t), rise * np.sin(t)) for t in np.linspace(0, np.pi, 13)]
-        outline += [(length / 2, 0.0), (length / 2, high)]
-        b.part("arch", [front_extrusion(outline, wide)], hue, b.pattern(hue), "stone", counted=False)
-        b.part("deck", [box(length, wide + 0.06, 0.1, (0, 0, high))], other, counted=False)
-        b.layout(f"a straight deck over {count_word(arches)} round {'opening' if arches == 1 else 'openings'}")
-    else:
-        b.part(
-            "deck",
-            [box(length, wide, 0.11, (0, 0, high))],
-            hue,
-            b.pattern(hue),
-            b.choice(("wood", "metal", "stone")),
-            counted=False,
-        )
-    if kind == "suspension bridge":
-        top, x = high + b.uniform(0.45, 0.6), 0.46
-        posts = [box(0.1, 0.1, top, (0, y, top / 2)) for y in (-wide / 2, wide / 2)] + [
-            box(0.1, wide, 0.1, (0, 0, top - 0.05))
-        ]
-        b.part("tower", [[p.moved(dx) for p in posts] for dx in (-x, x)], b.other_color(hue), material="metal")
-        sag = [
-            (-0.78, high),
-            (-x, top),
-            (-x / 2, high + 0.2),
-            (0, high + 0.1),
-            (x / 2, high + 0.2),
-            (x, top),
-            (0.78, high),
-        ]
-        b.part(
-            "cable", [bent(0.05, *((u, y, v) for u, v in sag)) for y in (-wide / 2, wide / 2)], other, material="metal"
-        )
-        b.layout("a long deck hung from sagging cables between two towers")
-    if kind in ("beam bridge", "covered bridge"):
-        piers = b.integer(2, 5) if kind == "beam bridge" else 2
-        pier = box(0.13, wide * 0.8, high, (0, 0, high / 2))
-        b.part("pillar", row(pier, piers, (1.36 / (piers - 1), 0, 0)), b.other_color(hue), material="stone")
-        b.layout(f"a straight deck on {count_word(piers)} pillars")
-    if kind == "covered bridge":
-        b.part(
-            "wall",
-            both_sides(box(1.2, 0.07, 0.34, (0, wide / 2 - 0.03, high + 0.2)), "y"),
-            other,
-            b.pattern(other),
-            "wood",
-        )
-        roof = gable(wide + 0.2, 0.26, 1.3, (0, 0, high + 0.36)).turned("z", 90, (0, 0, 0))
-        b.part("roof", [roof], b.other_color(other), material="wood")
-        b.layout("a walled tunnel under a gable roof on a deck")
-    elif kind != "suspension bridge":
-        rail = box(length, 0.07, 0.14, (0, wide / 2 + 0.005, high + 0.1))
-        b.part("railing", both_sides(rail, "y"), b.other_color(hue, other))
     b.symmetry("left-right")
+    if kind == "arch bridge":
+        arches(b, wide, high, hue)
+        return
+    deck = box(1.6, wide, 0.11, (0, 0, high))
+    b.part("deck", [deck], hue, b.pattern(hue), b.choice(("wood", "metal", "stone")), counted=False)
+    if kind == "suspension bridge":
+        cables(b, wide, high, hue)
+        return
+    piers = b.integer(2, 5) if kind == "beam bridge" else 2
+    pier = box(0.13, wide * 0.8, high, (0, 0, high / 2))
+    b.part("pillar", row(pier, piers, (1.36 / (piers - 1), 0, 0)), b.other_color(hue), material="stone")
+    if kind == "beam bridge":
+        b.part("railing", railings(wide, high), b.other_color(hue))
+        b.layout(f"a straight deck on {count_word(piers)} pillars")
+        return
+    timber = b.color()
+    walls = both_sides(box(1.2, 0.08, 0.34, (0, wide / 2 - 0.03, high + 0.2)), "y")
+    b.part("wall", walls, timber, b.pattern(timber), "wood")
+    roof = gable(wide + 0.2, 0.26, 1.3, (0, 0, high + 0.36)).turned("z", 90, (0, 0, 0))
+    b.part("roof", [roof], b.other_color(timber), material="wood")
+    b.layout("a walled tunnel under a gable roof on a deck")
+
+
+def arches(b: Builder, wide: Real, high: Real, hue: str) -> None:
+    """A bridge whose walls are pierced by round openings."""
+    count, other = b.integer(1, 3), b.color()
+    span = 1.6 / count - 0.12
+    rise = min(high - 0.06, span / 2)
+    outline: list[Plane] = [(-0.8, high), (-0.8, 0.0)]
+    for i in range(count):
+        middle = (i - (count - 1) / 2) * 1.6 / count
+        outline += [(middle - span / 2 * np.cos(t), rise * np.sin(t)) for t in np.linspace(0, np.pi, 13)]
+    outline += [(0.8, 0.0), (0.8, high)]
+    b.part("arch", [front_extrusion(outline, wide)], hue, b.pattern(hue), "stone", counted=False)
+    b.part("deck", [box(1.6, wide + 0.06, 0.1, (0, 0, high))], other, counted=False)
+    b.part("railing", railings(wide, high), b.other_color(hue, other))
+    b.layout(f"a straight deck over {count_word(count)} round {'opening' if count == 1 else 'openings'}")
+
+
+def cables(b: Builder, wide: Real, high: Real, hue: str) -> None:
+    """A bridge's two towers and the cables that run over them."""
+    top, x = high + b.uniform(0.5, 0.65), 0.46
+    posts = [box(0.1, 0.1, top, (0, y, top / 2)) for y in (-wide / 2, wide / 2)]
+    posts.append(box(0.1, wide, 0.1, (0, 0, top - 0.05)))
+    b.part("tower", [[p.moved(dx) for p in posts] for dx in (-x, x)], b.other_color(hue), material="metal")
+    sag = [(-0.78, high), (-x, top), (-0.16, high + 0.12), (0.16, high + 0.12), (x, top), (0.78, high)]
+    lines = [bent(0.05, *((u, y, v) for u, v in sag)) for y in (-wide / 2, wide / 2)]
+    b.part("cable", lines, b.color(), material="metal")
+    b.layout("a long deck hung from sagging cables between two towers")
+
+
+def railings(wide: Real, high: Real) -> list[Solid]:
+    return both_sides(box(1.6, 0.08, 0.14, (0, wide / 2 + 0.005, high + 0.1)), "y")
 
 
 def temple(b: Builder) -> None:

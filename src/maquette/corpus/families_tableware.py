@@ -30,7 +30,7 @@ def cup(b: Builder) -> None:
         stem = [cylinder(0.075, foot + 0.06, (0, 0, foot / 2 + 0.03))]
         b.part("stem", [stem], b.color(), material=stuff)
         b.part("base", [cone(wide * 0.85, 0.12, (0, 0, 0.06), top=wide * 0.6)], clay, material=stuff)
-        b.layout("an open bowl on a slim stem and a round base")
+        b.layout("an open bowl on a slim stem with base")
         b.symmetry("round")
         return
     x, z, reach = wide * 0.98, foot + high * 0.5, high * 0.28

@@ -140,7 +140,7 @@ def lighthouse(b: Builder) -> None:
     b.part("roof", [cap], b.choice((roof, b.other_color(hue))))
     base = b.other_color(hue)
     b.part("base", [cylinder(foot + 0.18, 0.14, (0, 0, 0.07))], base, material="stone")
-    b.layout("a lamp room and balcony on a shaft above a round base")
+    b.layout("a lamp room with a balcony on a shaft")
     b.symmetry("round" if kind != "square lighthouse" else "four-fold")
 
 
@@ -183,7 +183,7 @@ def skyscraper(b: Builder) -> None:
     b.part("skybridge" if count == 2 else "roof", [roof], glass)
     plinth = box(1.3 if count == 2 else wide * 1.6, wide * 1.6, 0.12, (0, 0, 0.06))
     b.part("base", [plinth], b.other_color(hue), material="stone")
-    shape = {"twin skyscraper": "two equal blocks side by side", "stepped skyscraper": "blocks narrowing step by step"}
+    shape = {"twin skyscraper": "two equal blocks", "stepped skyscraper": "blocks narrowing step by step"}
     number = "even" if count == 2 else count_word(bands)
     b.layout(f"{shape.get(kind, 'one upright block')} with {number} bands of windows")
     b.symmetry("left-right" if count == 2 else "round" if kind == "round skyscraper" else "four-fold")
