@@ -30,6 +30,8 @@ def airplane(b: Builder) -> None:
         capsule(r, (0, r - half, z), (0, half * 0.3, z)),
         rod(r, (0, half * 0.25, z), (0, half, z + 0.06), r * 0.45),
     ]
+    if kind in ("propeller plane", "biplane"):
+        nose.append(sphere(0.14, at=(0, 0.04 - half, z)))
     b.part("body", [nose], paint, b.pattern(paint, 0.35), "metal", counted=False)
     sweep = {"jet airliner": 0.35, "delta jet": 0.75}.get(kind, 0.0)
     root, tip = {"delta jet": (0.8, 0.1)}.get(kind, (0.34, 0.2))
@@ -64,14 +66,9 @@ def airplane(b: Builder) -> None:
         said = f"two swept wings with {count_word(count)} engines"
     else:
         blades = b.integer(2, 4)
-        blade = box(0.09, 0.07, 0.3, at=(0, -half - 0.03, z + 0.19))
-        b.part(
-            "propeller",
-            [[*around(blade, blades, about=(0, 0, z), axis="y"), sphere(0.07, at=(0, -half - 0.02, z))]],
-            b.other_color(paint),
-            material="metal",
-        )
-        said = "two wings one above the other" if kind == "biplane" else "two straight wings"
+        blade = box(0.1, 0.08, 0.28, at=(0, -half - 0.02, z + 0.24))
+        b.part("blade", around(blade, blades, about=(0, 0, z), axis="y"), b.other_color(paint), material="metal")
+        said = "two stacked wings" if kind == "biplane" else "two straight wings"
         said += f" and a propeller of {count_word(blades)} blades"
     b.subtype(kind)
     b.proportion("long" if half > 0.7 and span < 0.68 else "wide" if span > half + 0.05 else "")
@@ -95,7 +92,13 @@ def helicopter(b: Builder) -> None:
     tail_end = b.uniform(0.8, 0.95)
     b.part(
         "body",
-        [[cabin, rod(0.11, (0, 0.15, z + 0.04), (0, tail_end, z + 0.1), 0.06)]],
+        [
+            [
+                cabin,
+                rod(0.11, (0, 0.15, z + 0.04), (0, tail_end, z + 0.1), 0.06),
+                box(0.08, 0.12, 0.42, at=(0, tail_end, z + 0.14)),
+            ]
+        ],
         paint,
         b.pattern(paint, 0.3),
         "metal",
@@ -122,7 +125,6 @@ def helicopter(b: Builder) -> None:
     hub = [
         cylinder(0.09, r + 0.16, at=(0, 0, z + r / 2 + 0.17)),
         cylinder(0.13, 0.1, at=(0, 0, top)),
-        box(0.08, 0.1, 0.42, at=(0, tail_end, z + 0.12)),
     ]
     b.part("rotor", [hub], b.other_color(b.parts[-1].color), material="metal")
     skid = [
@@ -132,7 +134,7 @@ def helicopter(b: Builder) -> None:
     b.part("skid", [skid, [s.mirrored() for s in skid]], b.color(), material="metal")
     b.subtype(kind)
     b.proportion("long" if kind == "long helicopter" else "")
-    b.layout(f"a rotor with {count_word(blades)} blades above a cabin on two skids")
+    b.layout(f"a rotor with {count_word(blades)} blades above two skids")
     b.symmetry("none")
 
 

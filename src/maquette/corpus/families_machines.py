@@ -22,7 +22,7 @@ def bicycle(b: Builder) -> None:
     tire = b.other_color(paint)
     front_r = 0.52 if kind == "penny-farthing" else r
     back_r = 0.2 if kind == "penny-farthing" else r * (0.7 if kind == "tricycle" else 1.0)
-    f, k = -front_r - 0.03, back_r + (0.02 if kind == "penny-farthing" else 0.18)
+    f, k = -front_r - 0.03, back_r + 0.18
     x = 0.26 if kind == "tricycle" else 0.0
     ring = torus(back_r, t + 0.005).turned("y", 90).moved(x, k, back_r + t)
     axle, hub = back_r + t, front_r + t
@@ -53,22 +53,22 @@ def bicycle(b: Builder) -> None:
 
 def tractor(b: Builder) -> None:
     kind, paint, r, w = b.choice(("tractor", "open tractor", "steamroller")), b.color(), b.uniform(0.3, 0.38), 0.4
-    long = b.uniform(0.55, 0.75)
+    long = b.uniform(0.72, 0.88)
     body = [box(w - 0.06, long, 0.3, at=(0, -long / 2, 0.42)), box(w, 0.5, 0.24, at=(0, 0.12, 0.42))]
     b.part("body", [body], paint, b.pattern(paint, 0.25), "metal", counted=False)
     hub = b.other_color(paint)
     if kind == "steamroller":
         b.part("roller", [disc(0.27, 0.5, at=(0, -long, 0.27))], hub, b.pattern(hub, 0.3), "metal")
-        b.part("wheel", both_sides(disc(r, 0.16, at=(w / 2 + 0.1, 0.14, r))), b.color(), material="metal")
+        b.part("wheel", both_sides(disc(r, 0.18, at=(w / 2 + 0.07, 0.14, r))), b.color(), material="metal")
     else:
         tires = [
-            *both_sides(disc(r, 0.18, at=(w / 2 + 0.1, 0.14, r))),
+            *both_sides(disc(r, 0.18, at=(w / 2 + 0.07, 0.14, r))),
             *both_sides(disc(0.19, 0.13, at=(w / 2 + 0.02, 0.12 - long, 0.19))),
         ]
         b.part("wheel", tires, hub, material="rubber")
     if kind != "open tractor":
-        posts = [box(0.08, 0.08, 0.5, at=(s * (w / 2 - 0.05), y, 0.75)) for s in (-1, 1) for y in (-0.06, 0.32)]
-        b.part("cab", [posts], b.color(), material="metal")
+        posts = [box(0.08, 0.08, 0.5, at=(s * (w / 2 - 0.04), y, 0.75)) for s in (-1, 1) for y in (-0.08, 0.32)]
+        b.part("post", posts, b.color(), material="metal")
         b.part("roof", [box(w + 0.08, 0.54, 0.09, at=(0, 0.13, 1.02))], b.color(), material="metal")
     else:
         b.part(
@@ -82,11 +82,12 @@ def tractor(b: Builder) -> None:
             rod(0.045, (0, -0.2, 0.5), (0, -0.12, 0.76)),
         ]
         b.part("steering wheel", [wheel], b.color(), material="metal")
-    b.part("chimney", [cylinder(0.055, 0.36, at=(0, 0.22 - long, 0.72))], b.color(), material="metal")
+    if kind != "steamroller":
+        b.part("chimney", [cylinder(0.055, 0.36, at=(0, 0.22 - long, 0.72))], b.color(), material="metal")
     b.subtype(kind)
-    b.proportion("long" if long > 0.68 else "short" if long < 0.61 else "")
-    top = "an open seat" if kind == "open tractor" else "a roofed cab"
-    b.layout(f"{top} between two large rear wheels behind a " + ("roller" if kind == "steamroller" else "hood"))
+    b.proportion("long" if long > 0.82 else "short" if long < 0.77 else "")
+    top = "an open seat" if kind == "open tractor" else "a roof on four posts"
+    b.layout(f"{top} behind a " + ("large roller" if kind == "steamroller" else "long hood"))
     b.symmetry("left-right")
 
 
@@ -114,15 +115,17 @@ def tank(b: Builder) -> None:
     turret = (
         dome(0.27, 0.3, at=(0, 0.08, 0.43))
         if kind == "round tank"
+        else box(0.56, 0.46, 0.26, at=(0, 0.08, 0.55))
+        if kind == "rocket tank"
         else front_extrusion([(-0.26, 0.43), (0.26, 0.43), (0.18, 0.68), (-0.18, 0.68)], 0.46, at=(0, 0.08, 0))
     )
     b.part("turret", [turret], top, b.pattern(top, 0.2), "metal")
-    guns = b.integer(2, 4) if kind == "rocket tank" else b.integer(1, 2)
+    guns = b.integer(2, 3) if kind == "rocket tank" else b.integer(1, 2)
     reach = b.uniform(0.35, 0.65)
     barrel = rod(0.055, (0, -0.05, 0.58), (0, -0.05 - reach - 0.15, 0.58 + 0.2 * reach))
     barrels = row(barrel, guns, (0.19, 0, 0))
     if kind == "rocket tank":
-        barrels = row(rod(0.06, (0, 0.32, 0.68), (0, -0.05 - reach, 0.76 + 0.3 * reach)), guns, (0.2, 0, 0))
+        barrels = row(rod(0.06, (0, 0.32, 0.68), (0, -0.05 - reach, 0.76 + 0.3 * reach)), guns, (0.19, 0, 0))
     b.part("barrel", barrels, b.other_color(top), material="metal")
     b.subtype(kind)
     b.proportion("long" if long > 1.18 else "short" if long < 1.08 else "")

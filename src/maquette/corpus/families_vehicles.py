@@ -117,8 +117,8 @@ def truck(b: Builder) -> None:
     mid, length = 0.21, long - 0.5
     if kind == "dump truck":
         bed = [
-            (mid - length / 2, floor + 0.1),
-            (half, floor + 0.1),
+            (mid - length / 2, floor + 0.05),
+            (half, floor + 0.05),
             (half, floor + 0.3),
             (mid - length / 2 - 0.04, floor + load),
         ]
@@ -154,8 +154,8 @@ def truck(b: Builder) -> None:
     b.subtype(kind)
     b.proportion("long" if axles == 4 else "short" if axles == 2 else "")
     b.layout(
-        f"a cab before a {name} over {count_word(2 * axles)} wheels"
-        + (" under a ladder" if kind == "fire truck" else "")
+        f"a cab before a {name}"
+        + (" under a ladder" if kind == "fire truck" else f" over {count_word(2 * axles)} wheels")
     )
     b.symmetry("left-right")
 
@@ -200,15 +200,16 @@ def bus(b: Builder) -> None:
     b.subtype(kind)
     b.proportion("long" if long > 1.45 else "short" if long < 1.3 else "")
     b.proportion("tall" if decks == 2 else "")
-    rows = "two rows" if decks == 2 else "one row"
-    b.layout(f"a box body with {rows} of windows on {count_word(2 * axles)} wheels")
+    rows = "two window rows" if decks == 2 else "one window row"
+    b.layout(f"a box with {rows} and {count_word(2 * axles)} wheels")
     b.symmetry("left-right")
 
 
 def train(b: Builder) -> None:
     kind, axles, paint = b.choice(("steam locomotive", "diesel locomotive", "toy train")), b.integer(2, 4), b.color()
-    long, r, w = 0.75 + 0.16 * axles, b.uniform(0.13, 0.16), 0.44
+    long, r, w = 0.75 + 0.19 * axles, b.uniform(0.115, 0.135), 0.44
     half, floor, second = long / 2, 2 * r - 0.04, b.other_color(paint)
+    frame = box(w - 0.08, long, 0.1, at=(0, 0, floor - 0.02))
     if kind == "diesel locomotive":
         side = [(-half, floor), (half, floor), (half, floor + 0.5), (-half + 0.22, floor + 0.5), (-half, floor + 0.28)]
         b.part("body", [side_extrusion(side, w)], paint, b.pattern(paint, 0.4), "metal", counted=False)
@@ -220,28 +221,32 @@ def train(b: Builder) -> None:
         )
         said = f"a long slanted body with {count_word(vents)} roof vents"
     else:
-        b.part(
-            "boiler",
-            [disc(0.19, long - 0.3, at=(0, -0.15, floor + 0.22), axis="y")],
-            paint,
-            b.pattern(paint, 0.4),
-            "metal",
-        )
-        cab = [
-            box(w, 0.34, 0.5, at=(0, half - 0.17, floor + 0.27)),
-            box(w + 0.1, 0.44, 0.08, at=(0, half - 0.17, floor + 0.54)),
-        ]
+        toy = kind == "toy train"
+        boiler = [disc(0.19, long - 0.3, at=(0, -0.15, floor + 0.22), axis="y")]
+        stacks, back = b.integer(1, 2), half - 0.17
+        if toy:
+            # The frame is the engine's and the cab stands before a wagon.
+            back, boiler = 0.02, [disc(0.19, half + 0.1, at=(0, -half / 2 - 0.1, floor + 0.22), axis="y"), frame]
+            b.part("boiler", [boiler], paint, b.pattern(paint, 0.4), "metal")
+            wagon = b.color()
+            b.part(
+                "wagon",
+                [box(w, half - 0.3, 0.26, at=(0, half / 2 + 0.15, floor + 0.13))],
+                wagon,
+                b.pattern(wagon, 0.4),
+                "wood",
+            )
+        else:
+            b.part("boiler", boiler, paint, b.pattern(paint, 0.4), "metal")
+        cab = [box(w, 0.3, 0.5, at=(0, back, floor + 0.27)), box(w + 0.1, 0.4, 0.08, at=(0, back, floor + 0.54))]
         b.part("cab", [cab], second, material="wood")
-        stacks = b.integer(1, 2)
-        stack = [cone(0.06, 0.3, at=(0, -0.2, floor + 0.5), top=b.uniform(0.07, 0.13))]
-        b.part(
-            "chimney",
-            [[s.moved(dy=y) for s in stack] for y in ((0.25 - half + 0.2,) if stacks == 1 else (-0.08, 0.22))],
-            b.color(),
-            material="metal",
-        )
-        said = f"a round boiler with {count_word(stacks)} chimney{'s' * (stacks > 1)} before a cab"
-    b.part("frame", [box(w - 0.08, long, 0.1, at=(0, 0, floor - 0.02))], b.color(), material="metal", counted=False)
+        stack = cone(0.06, 0.3, at=(0, 0.4 - half, floor + 0.5), top=b.uniform(0.07, 0.13))
+        stacks = 1 if toy else stacks
+        b.part("chimney", [stack.moved(dy=0.34 * i) for i in range(stacks)], b.color(), material="metal")
+        rest = "a cab and wagon" if toy else "a cab"
+        said = f"a boiler with {count_word(stacks)} chimney{'s' * (stacks > 1)} before {rest}"
+    if kind != "toy train":
+        b.part("frame", [frame], b.color(), material="metal", counted=False)
     b.part(
         "wheel",
         wheels(spread(axles, 0.18 - half, half - 0.18), w / 2 - 0.04, r, 0.12),

@@ -51,12 +51,10 @@ def boat(b: Builder) -> None:
     )
     if kind == "sailboat":
         tall, sails = b.uniform(0.95, 1.25), b.integer(1, 2)
-        b.part("mast", [cylinder(0.05, tall, at=(0, -0.08, deep + tall / 2 - 0.03))], b.color(), material="wood")
-        canvas = [side_extrusion([(0.0, deep + 0.14), (half - 0.05, deep + 0.14), (0.0, deep + tall)], 0.08)]
-        canvas += [
-            side_extrusion([(-0.18, deep + 0.16), (0.06 - half, deep + 0.16), (-0.18, deep + tall * 0.75)], 0.08)
-        ][: sails - 1]
-        b.part("sail", canvas, second, b.pattern(second, 0.5), "fabric")
+        main = [(-0.06, deep + 0.14), (half - 0.05, deep + 0.14), (-0.06, deep + tall)]
+        jib = [(-0.1, deep + 0.14), (0.06 - half, deep + 0.14), (-0.1, deep + tall * 0.8)]
+        b.part("sail", [side_extrusion(s, 0.08) for s in (main, jib)[:sails]], second, b.pattern(second, 0.5), "fabric")
+        b.part("mast", [cylinder(0.055, tall, at=(0, -0.08, deep + tall / 2 - 0.03))], b.color(), material="wood")
         said = f"a mast with {count_word(sails)} sail{'s' * (sails > 1)} on a pointed hull"
     elif kind == "motorboat":
         cab = side_extrusion(
@@ -71,7 +69,7 @@ def boat(b: Builder) -> None:
             counted=False,
         )
         b.part("engine", [box(0.16, 0.16, 0.3, at=(0, half + 0.06, deep - 0.02))], third, material="metal")
-        said = "a low cabin on a pointed hull with an engine behind"
+        said = "a low cabin on a pointed hull before an engine"
     elif kind == "rowing boat":
         seats = b.integer(1, 3)
         b.part(
@@ -131,27 +129,23 @@ def submarine(b: Builder) -> None:
             material="metal",
         )
     panes = b.integer(1, 3)
-    pane = disc(0.085, 2 * r + 0.04, at=(0, -0.15, 0.36))
-    window = (
-        [disc(r * 0.62, 0.16, at=(0, 0.04 - half, 0.36), axis="y")]
-        if kind != "submarine"
-        else row(pane, panes, (0, 0.28, 0))
-    )
-    panes = 1 if kind != "submarine" else 2 * panes
     if kind == "submarine":
-        window = [s for w in window for s in both_sides(disc(0.085, 0.12, at=(r - 0.03, float(w.center[1]), 0.36)))]
+        panes, places = 2 * panes, [0.28 * (i - (panes - 1) / 2) - 0.15 for i in range(panes)]
+        window = [s for y in places for s in both_sides(disc(0.085, 0.12, at=(r - 0.03, y, 0.36)))]
+    else:
+        panes, window = 1, [disc(r * 0.62, 0.16, at=(0, 0.04 - half, 0.36), axis="y")]
     b.part("window", window, b.other_color(paint), material="glass")
     b.part(
         "fin",
         around(
-            box(0.34, 0.2, 0.08, at=(0.2, half - 0.12, 0.35)), 4, start=b.choice((0, 45)), about=(0, 0, 0.35), axis="y"
+            box(0.3, 0.22, 0.08, at=(0.25, half - 0.14, 0.35)), 4, start=b.choice((0, 45)), about=(0, 0, 0.35), axis="y"
         ),
         b.other_color(paint),
         material="metal",
     )
     b.subtype(kind)
     b.proportion("long" if half > 0.68 else "short" if half < 0.55 else "")
-    look = "one large front window" if kind != "submarine" else f"{count_word(panes)} round windows"
+    look = "a front window" if kind != "submarine" else f"{count_word(panes)} round windows"
     b.layout(f"a tower on a round hull with {look}")
     b.symmetry("left-right")
 
