@@ -1,4 +1,4 @@
-"""Mesh files in: GLB, glTF, OBJ, PLY, STL, whatever carries their colour, as one z-up mesh with vertex colours.
+"""Mesh files in and out: GLB, glTF, OBJ, PLY, STL, whatever carries their colour, as z-up meshes with vertex colours.
 
 glTF and OBJ files are y-up (the front looks to +z) and are turned: (x, y, z) → (x, -z, y); PLY and STL are taken as z-up.
 Sizes are checked before memory is taken; every fault of a file is one ValueError that names it.
@@ -7,8 +7,10 @@ Sizes are checked before memory is taken; every fault of a file is one ValueErro
 from __future__ import annotations
 
 import io
+import os
 import re
 import struct
+import tempfile
 from pathlib import Path
 
 import numpy as np
@@ -17,13 +19,11 @@ import trimesh
 from maquette.shape.gltf import Primitive, read_gltf
 from maquette.shape.limits import check_bytes, check_faces
 from maquette.shape.textures import painted, to_linear
+from maquette.shape.writing import UNPAINTED, WRITERS
 from maquette.types import Mesh
 
 SUFFIXES = (".glb", ".gltf", ".obj", ".ply", ".stl")
 Y_UP = (".glb", ".gltf", ".obj")
-UNPAINTED = 0.72
-"""The sRGB grey of a part without material beside parts with one."""
-
 MALFORMED = (
     ValueError, KeyError, IndexError, TypeError, AttributeError, AssertionError, NotImplementedError,
     OSError, EOFError, OverflowError, struct.error, UnicodeError, RecursionError, MemoryError,
@@ -49,6 +49,33 @@ def read_parts(path: str | Path) -> list[tuple[str, Mesh]]:
         raise ValueError(f"{path.name}: {broken} of {len(everything)} vertices are not finite numbers.")
     extent = float(np.ptp(everything, axis=0).max())
     return [(p.name, _mesh(p, extent, path.suffix.lower() in Y_UP)) for p in primitives]
+
+
+def write_mesh(mesh: Mesh, path: str | Path) -> None:
+    """Writes .glb, .obj (both y-up), .ply or .stl (z-up; STL has no colours), beside first and renamed when complete.
+
+    Raises ValueError for another suffix, for a mesh without faces, and where the folder cannot be written to.
+    """
+    path = Path(path)
+    if path.suffix.lower() not in WRITERS:
+        raise ValueError(f"{path.name} ends in {path.suffix!r}; meshes are written as {', '.join(WRITERS)}.")
+    if not len(mesh.faces):
+        raise ValueError(f"The mesh has no faces: {path.name} is not written.")
+    data = WRITERS[path.suffix.lower()](mesh)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", delete=False) as beside:
+            try:
+                beside.write(data)
+                beside.flush()
+                os.fsync(beside.fileno())
+                os.chmod(beside.name, 0o644)
+                os.replace(beside.name, path)
+            except OSError:
+                os.unlink(beside.name)
+                raise
+    except OSError as error:
+        raise ValueError(f"{path} cannot be written ({error.strerror}): choose another folder or make room.") from error
 
 
 def joined(meshes: list[Mesh]) -> Mesh:

@@ -89,10 +89,13 @@ def _touched(vertices, faces, paint, r):
         for corner in range(3):
             corners[corner] = vertices[faces[f, corner]]
         first, last = _reach(corners, size, r)
+        normal = np.cross(corners[1] - corners[0], corners[2] - corners[0])
         for i in range(first[0], last[0]):
             for j in range(first[1], last[1]):
-                for k in range(first[2], last[2]):
-                    x, y, z = -0.5 + half + i * size, -0.5 + half + j * size, -0.5 + half + k * size
+                x, y = -0.5 + half + i * size, -0.5 + half + j * size
+                low, high = _plane_reach(corners, normal, x, y, first[2], last[2], size)
+                for k in range(low, high):
+                    z = -0.5 + half + k * size
                     if occupancy[i, j, k] and not len(paint):
                         continue
                     if not _overlaps(corners, x, y, z, half):
@@ -123,6 +126,20 @@ def _reach(corners, size, r):
         first[axis] = max(start, 0)
         last[axis] = min(start + int(np.floor((high - low) / size + 0.5)) + 2, r)
     return first, last
+
+
+@njit(cache=True, nogil=True)
+def _plane_reach(corners, normal, x, y, first, last, size):
+    """The part of `first`..`last` in the column at (x, y) that the triangle's plane may touch, and a voxel to spare."""
+    reach = 0.5 * size * (abs(normal[0]) + abs(normal[1]) + abs(normal[2]))
+    here = normal[0] * (x - corners[0, 0]) + normal[1] * (y - corners[0, 1])
+    if abs(normal[2]) * 64 <= abs(normal[0]) + abs(normal[1]):
+        return (first, last) if abs(here) <= 1.1 * reach + abs(normal[2]) else (first, first)
+    one = corners[0, 2] - (here + reach) / normal[2]
+    other = corners[0, 2] - (here - reach) / normal[2]
+    low = int(np.floor((min(one, other) + 0.5) / size)) - 1
+    high = int(np.floor((max(one, other) + 0.5) / size)) + 2
+    return max(first, low), min(last, high)
 
 
 @njit(cache=True, nogil=True)
