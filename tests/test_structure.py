@@ -17,6 +17,7 @@ ORDER: tuple[set[str], ...] = (
     {"types"},
     {"protocols", "config"},
     {"config_file"},
+    {"runs"},
     {"tracking"},
     {"shape", "rendering"},
     {"corpus"},
@@ -24,11 +25,11 @@ ORDER: tuple[set[str], ...] = (
     {"rewards", "policy"},
     {"generate"},
     {"evaluation"},
-    {"systems"},
     {"training"},
     {"studies"},
     {"studio"},
-    {"doctor", "quickstart"},
+    {"making", "doctor"},
+    {"quickstart"},
     {"cli"},
 )
 """The road: a module imports only from further left, or from its own room."""

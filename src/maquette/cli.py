@@ -1,0 +1,257 @@
+"""The command line. Each command is a typed function that calls the rooms; heavy imports stand inside, so that help is instant."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated
+
+import tyro
+
+Positional = tyro.conf.Positional
+
+
+def generate(
+    prompt: Positional[str],
+    out: Path = Path("out.glb"),
+    model: str = "tiny",
+    n: Annotated[int, tyro.conf.arg(aliases=["-n"])] = 1,
+    best_of: int = 1,
+    picture: Path | None = None,
+    seed: int = 0,
+    temperature: float = 1.0,
+) -> None:
+    """Make a 3D object from a sentence.
+
+    Args:
+        prompt: What to make, e.g. "a tall red chair with four legs".
+        out: The file to write; .glb, .obj, .ply or .stl.
+        model: tiny, tiny-rl, the folder of a run, or of a model.
+        n: How many objects.
+        best_of: Keep the best of so many answers, by the model's own rewards.
+        picture: Also draw it, as .png.
+        seed: Same seed, same machine: same object.
+        temperature: Below 1: safer and less varied.
+    """
+    from maquette.making import make
+
+    for made in make(
+        prompt, out, model=model, count=n, best_of=best_of, seed=seed, temperature=temperature, picture=picture
+    ):
+        for thought in filter(None, made.reasoning):
+            print(thought)
+        print(f"→ {made.path}")
+
+
+def train(
+    config: Positional[Path],
+    out: Path | None = None,
+    set: tuple[str, ...] = (),
+    resume: Path | None = None,
+    dry_run: bool = False,
+) -> None:
+    """Reinforcement learning by a config, e.g. configs/hi-grpo.yaml.
+
+    Args:
+        config: A YAML file with what differs from the defaults.
+        out: The run's folder; by default runs/NAME of the config.
+        set: Overrides, e.g. --set steps=20 optimiser.lr=1e-5.
+        resume: A run's folder to go on in.
+        dry_run: Print the resolved config, its tokens, memory and model calls, and stop.
+    """
+    from maquette.config_file import load_config
+    from maquette.training.loop import load_parts, train
+    from maquette.training.plan import plan
+
+    resolved = load_config(config, set)
+    if dry_run:
+        print(plan(resolved, load_parts(resolved)))
+        return
+    folder = resume or out or Path("runs") / config.stem
+    print(f"→ {train(resolved, folder, resume=resume is not None, command=command_line())}")
+
+
+def warm_start(config: Positional[Path], out: Path | None = None, set: tuple[str, ...] = ()) -> None:
+    """Supervised training of a base policy, e.g. configs/warm-start.yaml; run again, it goes on where it was.
+
+    Args:
+        config: A YAML file with what differs from the defaults.
+        out: The run's folder; by default runs/NAME of the config.
+        set: Overrides, e.g. --set steps=20.
+    """
+    from maquette.config import WarmStartConfig
+    from maquette.config_file import load_config
+    from maquette.policy.warm_start import Recipe, warm_start
+
+    c = load_config(config, set, kind=WarmStartConfig)
+    folder = out or Path("runs") / config.stem
+    recipe = Recipe(steps=c.steps, batch_size=c.batch_size, lr=c.lr, seed=c.seed)
+    warm_start(folder, codec=c.codec, objects=c.objects, recipe=recipe)
+    print(f"→ {folder}")
+
+
+def train_codec(config: Positional[Path], out: Path | None = None, set: tuple[str, ...] = ()) -> None:
+    """Training of the shape codec, e.g. configs/codec.yaml; run again, it goes on where it was.
+
+    Args:
+        config: A YAML file with what differs from the defaults.
+        out: The run's folder; by default runs/NAME of the config.
+        set: Overrides, e.g. --set steps=20.
+    """
+    from maquette.codec.train import Recipe, train_codec
+    from maquette.config import CodecConfig
+    from maquette.config_file import load_config
+
+    c = load_config(config, set, kind=CodecConfig)
+    folder = out or Path("runs") / config.stem
+    recipe = Recipe(steps=c.steps, batch=c.batch, learning_rate=c.learning_rate)
+    train_codec(folder, recipe=recipe, train_shapes=c.train_shapes, heldout_shapes=c.heldout_shapes, seed=c.seed)
+    print(f"→ {folder}")
+
+
+def evaluate(
+    model: Positional[str], suite: str = "mini-dev", out: Path | None = None, seed: int = 0, limit: int = 0
+) -> None:
+    """Measure a model on a suite by networks that never rewarded it.
+
+    Args:
+        model: tiny, tiny-rl, the folder of a run, or of a model.
+        suite: mini, mini-dev, quickstart, or a prompt file of yours.
+        out: Where to; by default runs/evaluation/MODEL-SUITE.
+        seed: Of the sampling.
+        limit: Only the first so many prompts; 0: all.
+    """
+    from maquette.evaluation.results import markdown_table
+    from maquette.evaluation.systems import evaluate_model
+    from maquette.runs import source_of
+    from maquette.tracking import make_run_folder, provenance
+
+    source, name = source_of(model), Path(model).name
+    folder = make_run_folder(out or Path("runs") / "evaluation" / f"{name}-{Path(suite).stem}")
+    settings = {"stages": source.stages, "codec": source.codec, "seed": seed, "limit": limit, "system": name}
+    done = evaluate_model(source.model, suite, folder, provenance=dict(provenance(command_line())), **settings)
+    print(markdown_table([done]) + f"\n→ {folder}")
+
+
+def score(mesh: Positional[Path], prompt: str, picture: Path | None = None) -> None:
+    """Every reward of a mesh, as if it had been the answer to a prompt.
+
+    Args:
+        mesh: .glb, .gltf, .obj, .ply or .stl.
+        prompt: What it should be.
+        picture: Also save the views that the rewards saw, as .png.
+    """
+    from maquette.making import score_mesh
+
+    for name, value in score_mesh(mesh, prompt, picture).items():
+        print(f"{name:<32}{value:.4f}")
+
+
+def encode(mesh: Positional[Path], out: Path = Path("codes.json"), codec: str = "tiny") -> None:
+    """A mesh as the codes of a shape codec.
+
+    Args:
+        mesh: .glb, .gltf, .obj, .ply or .stl.
+        out: The file to write.
+        codec: tiny, or a folder.
+    """
+    from maquette.codec.voxel_codec import VoxelCodec
+    from maquette.shape.files import read_mesh
+    from maquette.shape.voxelise import voxelise_solid
+
+    shapes = VoxelCodec.load(codec)
+    codes = shapes.encode(voxelise_solid(read_mesh(mesh), shapes.resolution, "centred"))[0].tolist()
+    out.write_text(json.dumps({"codec": codec, "codes": codes}) + "\n")
+    print(f"→ {out} ({len(codes)} codes)")
+
+
+def decode(codes: Positional[Path], out: Path = Path("shape.glb"), codec: str = "tiny") -> None:
+    """Codes as a mesh.
+
+    Args:
+        codes: What `maquette encode` wrote.
+        out: The file to write; .glb, .obj, .ply or .stl.
+        codec: tiny, or a folder: the one that encoded.
+    """
+    import torch
+
+    from maquette.codec.voxel_codec import VoxelCodec
+    from maquette.shape.files import write_mesh
+    from maquette.shape.surface import SurfaceMesher
+
+    numbers = torch.tensor(read_codes(codes))[None]
+    write_mesh(SurfaceMesher().mesh(VoxelCodec.load(codec).decode(numbers))[0], out)
+    print(f"→ {out}")
+
+
+def quickstart(out: Path = Path("runs/quickstart"), config: Path | None = None) -> None:
+    """The whole road in minutes: generate, a few steps of Hi-GRPO, evaluate, report.html.
+
+    Args:
+        out: Where to.
+        config: Another config than the shipped quickstart's.
+    """
+    from maquette.quickstart import quickstart
+
+    print(f"→ {quickstart(out, config, command=command_line())}")
+
+
+def doctor() -> None:
+    """What is installed, which extras, which GPU, and what to do about each gap."""
+    from maquette.doctor import examine
+
+    findings = examine()
+    for finding in findings:
+        print(finding.line())
+    if any(finding.state == "fault" for finding in findings):
+        raise ValueError("The default installation has faults; see the lines above.")
+
+
+COMMANDS: dict[str, Callable[..., None]] = {
+    "quickstart": quickstart,
+    "generate": generate,
+    "train": train,
+    "evaluate": evaluate,
+    "score": score,
+    "encode": encode,
+    "decode": decode,
+    "warm-start": warm_start,
+    "train-codec": train_codec,
+    "doctor": doctor,
+}
+
+
+def read_codes(path: Path) -> list[int]:
+    """The list `codes` of a JSON file; ValueError where there is none."""
+    try:
+        codes = json.loads(path.read_text())["codes"]
+    except (json.JSONDecodeError, KeyError, TypeError, UnicodeDecodeError) as error:
+        raise ValueError(f'{path} is not what `maquette encode` writes: JSON with a list "codes".') from error
+    if not isinstance(codes, list) or not all(isinstance(code, int) for code in codes):
+        raise ValueError(f"{path}: `codes` must be a list of whole numbers.")
+    return codes
+
+
+def command_line() -> str:
+    """As it was typed."""
+    return " ".join(["maquette", *sys.argv[1:]])
+
+
+def main() -> None:
+    """Runs one command; what went wrong is one line on stderr and exit code 1."""
+    try:
+        tyro.extras.subcommand_cli_from_dict(
+            COMMANDS, prog="maquette", description="Text-to-3D generation trained by reinforcement learning."
+        )
+    except (ValueError, OSError) as error:
+        print(f"maquette: {' '.join(str(error).split())}", file=sys.stderr)
+        sys.exit(1)
+    except KeyboardInterrupt:
+        print("maquette: stopped.", file=sys.stderr)
+        sys.exit(130)
+
+
+if __name__ == "__main__":
+    main()
