@@ -43,7 +43,7 @@ def bookshelf(b: Builder) -> None:
         wide, tall = inner * b.uniform(0.4, 0.8), room * b.uniform(0.5, 0.7)
         x = b.choice((-1, 1)) * (inner - wide) / 2
         books.append(box(wide, d - 0.1, tall, at=(x, 0.02, t + level * room + tall / 2 - 0.01)))
-    b.part("book", [books], cover, Pattern("striped", b.other_color(cover), 0.14), "paper", counted=False)
+    b.part("books", [books], cover, Pattern("striped", b.other_color(cover), 0.14), "paper", counted=False)
     b.subtype("closed bookshelf" if closed else "open bookshelf")
     b.proportion("tall" if h > 1.2 * w else "low" if h < w else "")
     b.proportion("wide" if w > 0.85 else "narrow" if w < 0.65 else "")

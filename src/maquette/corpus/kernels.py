@@ -22,8 +22,12 @@ LATTICE = 16
 SQUARE = 0.89
 """Half side of the square that has a round section's area, over its radius: √π / 2."""
 GOLDEN = (1 + 5**0.5) / 2
-DODECAHEDRON = 0.795
-"""Inradius over circumradius: the low-poly stand-in of a ball, inside the ball."""
+FACET = 0.88
+"""Distance of low-poly facets from the middle, over the radius of the round thing that they stand for: of about its size."""
+TRUNCATION = 2.25
+"""A low-poly box loses its corners: the sum of its normalised coordinates stays below this (3 at a corner)."""
+ROUNDING = 0.08
+"""Largest radius of a rounded edge, in unit cubes."""
 
 
 @njit(cache=True, inline="always")
@@ -35,7 +39,7 @@ def _rho(x, y, style, sides):
         for k in range(sides):
             angle = 2 * math.pi * k / sides - math.pi / 2
             largest = max(largest, x * math.cos(angle) + y * math.sin(angle))
-        return largest / math.cos(math.pi / sides)
+        return largest / FACET
     if style == BLOCKY:
         return max(abs(x), abs(y)) / SQUARE
     return math.sqrt(x * x + y * y)
@@ -69,7 +73,7 @@ def _ball(x, y, z, style):
     if style == LOW_POLY:
         x, y, z = abs(x), abs(y), abs(z)
         largest = max(x + GOLDEN * y, y + GOLDEN * z, z + GOLDEN * x)
-        return largest / math.sqrt(1 + GOLDEN * GOLDEN) / DODECAHEDRON
+        return largest / math.sqrt(1 + GOLDEN * GOLDEN) / FACET
     return math.sqrt(x * x + y * y + z * z)
 
 
@@ -78,15 +82,22 @@ def _ball(x, y, z, style):
 def inside(kind, p, points, start, stop, inflation, style, sides, x, y, z):
     """True where the point, in the solid's own frame, lies in the solid as the style draws it."""
     if kind == BOX:
+        x, y, z = abs(x), abs(y), abs(z)
         if style == ROUND:
-            return (x / p[0]) ** 4 + (y / p[1]) ** 4 + (z / p[2]) ** 4 <= 1.0
-        return abs(x) <= p[0] and abs(y) <= p[1] and abs(z) <= p[2]
+            edge = min(p[0], p[1], p[2], ROUNDING)
+            u, v, w = max(x - p[0] + edge, 0.0), max(y - p[1] + edge, 0.0), max(z - p[2] + edge, 0.0)
+            return u * u + v * v + w * w <= edge * edge
+        if style == LOW_POLY and x / p[0] + y / p[1] + z / p[2] > TRUNCATION:
+            return False
+        return x <= p[0] and y <= p[1] and z <= p[2]
     if kind == FRUSTUM:
         if abs(z) > p[2]:
             return False
         radius = p[0] + (p[1] - p[0]) * (z / p[2] + 1) / 2
         if style == ROUND:
-            return (_rho(x, y, style, sides) / max(radius, 1e-9)) ** 4 + (z / p[2]) ** 4 <= 1.0
+            edge = min(radius, p[2], ROUNDING)
+            u, w = max(_rho(x, y, style, sides) - radius + edge, 0.0), max(abs(z) - p[2] + edge, 0.0)
+            return u * u + w * w <= edge * edge
         return _rho(x, y, style, sides) <= radius
     if kind == ELLIPSOID:
         return _ball(x / p[0], y / p[1], z / p[2], style) <= 1.0
@@ -110,7 +121,7 @@ def inside(kind, p, points, start, stop, inflation, style, sides, x, y, z):
             return False
         distance = _profile_distance(points, start, stop, x, y) - inflation
         if style == ROUND:
-            edge = min(p[0], 0.08)
+            edge = min(p[0], ROUNDING)
             return distance <= 0 and max(0.0, edge + distance) ** 2 + max(0.0, abs(z) - p[0] + edge) ** 2 <= edge**2
         return distance <= 0
     return _profile_distance(points, start, stop, _rho(x, y, style, sides), z) <= inflation
@@ -201,7 +212,7 @@ def fill(kinds, params, centers, rotations, starts, points, inflations, owners, 
     slack = 1.0 / LATTICE if style == BLOCKY else 0.0
     low, high = np.zeros(3, np.int64), np.zeros(3, np.int64)
     for s in range(len(kinds)):
-        spread = 0.15 * np.max(bounds[s, 1] - bounds[s, 0]) if style == BLOCKY else 0.0
+        spread = 0.0 if style == PLAIN or style == ROUND else 0.15 * np.max(bounds[s, 1] - bounds[s, 0])
         for i in range(3):
             low[i] = max(0, math.floor((bounds[s, 0, i] - slack - spread + 0.5) * resolution - 0.5))
             high[i] = min(resolution, math.ceil((bounds[s, 1, i] + slack + spread + 0.5) * resolution + 0.5))
