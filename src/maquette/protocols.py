@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
+from typing import Literal, Protocol, runtime_checkable
 
-from jaxtyping import Float
+from jaxtyping import Float, Int64
 from torch import Tensor
 
 from maquette.types import Generation, Mesh, Rollouts, Views, Voxels
@@ -33,9 +33,39 @@ class Sampling:
     seed: int = 0
 
 
+@dataclass(frozen=True)
+class CutText:
+    """Encoded text, and what was done to it: `warning` is "" or one sentence."""
+
+    ids: list[int]
+    warning: str = ""
+
+
+@runtime_checkable
+class ChatTokenizer(Protocol):
+    """Text and codes ↔ tokens; user text never becomes a control token."""
+
+    prompt_limit: int
+    """Longest request in tokens; what is over is cut off with a warning."""
+    size: Literal["tiny", "full"]
+    """Which wording of the instructions the model was taught."""
+
+    def encode_cut(self, text: str, limit: int) -> CutText: ...
+
+    def chat(self, pieces: Sequence[str | tuple[int, ...]], system: str = "") -> list[int]: ...
+
+    def decode(self, ids: Sequence[int]) -> str: ...
+
+    def parse_shape(self, ids: Sequence[int], codes_per_shape: int) -> Int64[Tensor, " c"] | None:
+        """The codes of exactly `<mesh-start>`, c codes, `<mesh-end>`; None for anything else."""
+        ...
+
+
 @runtime_checkable
 class RolloutEngine(Protocol):
     """Decodes one stage of many answers: prompt tokens → reasoning → exactly c codes."""
+
+    tokenizer: ChatTokenizer
 
     def decode(self, prompts: Sequence[Sequence[int]], repeats: int, sampling: Sampling) -> Rollouts:
         """len(prompts)·repeats rows, prompt-major; `answer` counts rows, `stage` is 0 (the caller renumbers)."""

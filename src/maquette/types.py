@@ -147,6 +147,8 @@ class Generation:
     group_size: int
     rollouts: Rollouts
     stages: tuple[StageOutput, ...]
+    warnings: tuple[str, ...] = ()
+    """What had to be done to a request, e.g. that it was too long and cut."""
 
     def prompt_of(self, answer: int) -> Prompt:
         return self.prompts[answer // self.group_size]

@@ -48,6 +48,7 @@ class LockstepEngine:
         self, policy: Policy, codes_per_shape: int, dtype: torch.dtype = torch.float32, rows_at_once: int = 64
     ) -> None:
         self.policy = policy
+        self.tokenizer = policy.tokenizer
         self.codes_per_shape = codes_per_shape
         self.dtype = dtype
         self.rows_at_once = rows_at_once

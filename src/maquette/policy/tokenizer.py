@@ -8,15 +8,20 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
+from jaxtyping import Int64
 from tokenizers import AddedToken, Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
+from torch import Tensor
 from transformers import PreTrainedTokenizerBase, PreTrainedTokenizerFast
 
 from maquette.codec.vocabulary import MESH_END, MESH_START, Vocabulary, mesh_token
+from maquette.prompts.instructions import Wording
+from maquette.protocols import CutText
 
 IM_START, IM_END, END_OF_TEXT = "<|im_start|>", "<|im_end|>", "<|endoftext|>"
+PROMPT_LIMITS: dict[Wording, int] = {"tiny": 64, "full": 512}
+"""Longest request in tokens, by size."""
 ROLES = ("user\n", "assistant\n", "system\n")
 
 
@@ -32,16 +37,12 @@ def train_tokenizer(texts: Iterable[str], text_tokens: int, codebook_size: int) 
     specials = [MESH_START, *map(mesh_token, range(codebook_size)), MESH_END, IM_START, IM_END, END_OF_TEXT]
     tokenizer.add_special_tokens([AddedToken(name, special=True, normalized=False) for name in specials])
     return PreTrainedTokenizerFast(
-        tokenizer_object=tokenizer, eos_token=IM_END, pad_token=END_OF_TEXT, clean_up_tokenization_spaces=False
+        tokenizer_object=tokenizer,
+        eos_token=IM_END,
+        pad_token=END_OF_TEXT,
+        clean_up_tokenization_spaces=False,
+        maquette_size="tiny",
     )
-
-
-@dataclass(frozen=True)
-class Cut:
-    """Encoded text, and what was done to it: `warning` is "" or one sentence."""
-
-    ids: list[int]
-    warning: str = ""
 
 
 class PolicyTokenizer:
@@ -58,6 +59,9 @@ class PolicyTokenizer:
         vocab = tokenizer.get_vocab()
         self.im_start, self.im_end = vocab[IM_START], vocab[IM_END]
         self.pad = tokenizer.pad_token_id if tokenizer.pad_token_id is not None else vocab[END_OF_TEXT]
+        # kept in tokenizer_config.json; a model that was not made here has the full wording
+        self.size: Wording = "tiny" if tokenizer.init_kwargs.get("maquette_size") == "tiny" else "full"
+        self.prompt_limit = PROMPT_LIMITS[self.size]
         self.text_ids = sorted(set(vocab.values()) - self.control)
 
     @classmethod
@@ -83,12 +87,12 @@ class PolicyTokenizer:
         runs = self.inner(pieces, add_special_tokens=False)["input_ids"] if pieces else []
         return [i for run in runs for i in run if i not in self.control]
 
-    def encode_cut(self, text: str, limit: int) -> Cut:
+    def encode_cut(self, text: str, limit: int) -> CutText:
         """At most `limit` tokens; what is over is cut off and the warning says so."""
         ids = self.encode(text)
         if len(ids) <= limit:
-            return Cut(ids)
-        return Cut(ids[:limit], f"The prompt has {len(ids)} tokens; only the first {limit} were read.")
+            return CutText(ids)
+        return CutText(ids[:limit], f"The prompt has {len(ids)} tokens; only the first {limit} were read.")
 
     def decode(self, ids: Sequence[int]) -> str:
         """Text of plain text tokens; control tokens are left out."""
@@ -101,6 +105,10 @@ class PolicyTokenizer:
         opening = [self.im_start, *self.encode("system\n" + system), self.im_end, *newline] if system else []
         user = [self.im_start, *self.encode("user\n"), *turn, self.im_end, *newline]
         return [*opening, *user, self.im_start, *self.encode("assistant\n")]
+
+    def parse_shape(self, ids: Sequence[int], codes_per_shape: int) -> Int64[Tensor, " c"] | None:
+        """The codes of exactly `<mesh-start>`, c codes, `<mesh-end>`; None for anything else."""
+        return self.vocabulary.parse(ids, codes_per_shape).codes
 
     def _shape(self, codes: Sequence[int]) -> list[int]:
         names = self.vocabulary.code_ids

@@ -1,0 +1,168 @@
+"""Stops 1 to 5 of the road as one function: prompts → reasoning and codes → voxels → meshes → views, stage by stage."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Int64
+from torch import Tensor
+from torch.nn.functional import pad
+
+from maquette.codec.voxel_codec import VoxelCodec
+from maquette.config import StageSpec
+from maquette.prompts.instructions import SYSTEM, instruction, user_turn
+from maquette.protocols import ChatTokenizer, Mesher, RolloutEngine, Sampling
+from maquette.rendering.rasterise import render
+from maquette.tracking import Stopwatch
+from maquette.types import Cameras, Generation, Prompt, Rollouts, SegmentKind, StageOutput, Voxels
+
+
+def generate(
+    prompts: Sequence[Prompt],
+    stages: Sequence[StageSpec],
+    *,
+    engine: RolloutEngine,
+    codec: VoxelCodec,
+    mesher: Mesher,
+    cameras: Cameras,
+    group_size: int,
+    sampling: Sampling,
+    render_size: int = 64,
+    antialias: bool = True,
+    clock: Stopwatch | None = None,
+) -> Generation:
+    """`group_size` answers to every prompt, each a chain of `stages`; every stage decoded, meshed and drawn.
+
+    A stage's own `max_reasoning` takes the place of the sampling's. Malformed or empty answers are data (`failed`). `clock`
+    gathers seconds under `decode`, `shape` and `render`. ValueError: no prompts, an empty prompt, an unknown instruction.
+    """
+    clock = clock or Stopwatch()
+    if not prompts:
+        raise ValueError("There are no prompts; give at least one.")
+    requests, warnings = cut_requests(prompts, engine.tokenizer)
+    outputs: list[StageOutput] = []
+    rows: list[Rollouts] = []
+    for index, stage in enumerate(stages):
+        turns = _turns(requests, stage, outputs, engine.tokenizer, group_size)
+        drawing = _stage_sampling(sampling, stage, index)
+        with clock("decode"):
+            # without a stage before it, the answers of one prompt share its prefill
+            rollouts = engine.decode(turns, group_size if not outputs else 1, drawing)
+        written = read_answers(rollouts, engine.tokenizer, codec.codes_per_shape)
+        outputs.append(_shown(written, stage, codec, mesher, cameras, render_size, antialias, clock))
+        rows.append(rollouts)
+    return Generation(tuple(prompts), group_size, interleave(rows), tuple(outputs), warnings)
+
+
+@dataclass(frozen=True)
+class Written:
+    """What a stage's tokens say."""
+
+    reasoning: tuple[str, ...]
+    codes: Int64[Tensor, "a c"]
+    """-1 in the row of a malformed answer."""
+
+
+def cut_requests(prompts: Sequence[Prompt], tokenizer: ChatTokenizer) -> tuple[list[str], tuple[str, ...]]:
+    """The prompts' texts, over-long ones cut to the tokenizer's limit, and a sentence for each that was cut."""
+    texts, warnings = [], []
+    for prompt in prompts:
+        cut = tokenizer.encode_cut(prompt.text, tokenizer.prompt_limit)
+        texts.append(tokenizer.decode(cut.ids) if cut.warning else prompt.text)
+        if cut.warning:
+            warnings.append(f"Prompt {prompt.id!r}: {cut.warning}")
+    return texts, tuple(warnings)
+
+
+def _turns(
+    requests: Sequence[str],
+    stage: StageSpec,
+    before: Sequence[StageOutput],
+    tokenizer: ChatTokenizer,
+    group_size: int,
+) -> list[list[int]]:
+    """Prompt tokens of a stage: one row per prompt for the first stage, one per answer for later ones."""
+    system = SYSTEM[tokenizer.size]
+    if not before:
+        return [tokenizer.chat(user_turn(text, stage.instruction, wording=tokenizer.size), system) for text in requests]
+    turns = []
+    for answer in range(len(requests) * group_size):
+        plan = "\n".join(o.reasoning[answer] for o in before if f"{o.name}.reasoning" in stage.sees)
+        seen = [o.codes[answer] for o in before if f"{o.name}.codes" in stage.sees]
+        codes = tuple(code for row in seen for code in row.tolist() if code >= 0)
+        request = requests[answer // group_size]
+        turns.append(tokenizer.chat(user_turn(request, stage.instruction, plan, codes, tokenizer.size), system))
+    return turns
+
+
+def _stage_sampling(sampling: Sampling, stage: StageSpec, index: int) -> Sampling:
+    """The stage's own length, and random numbers that no other stage has."""
+    length = stage.max_reasoning if instruction(stage.instruction).reasons else 0
+    return replace(sampling, max_reasoning=length, seed=sampling.seed * 16 + index)
+
+
+def read_answers(rollouts: Rollouts, tokenizer: ChatTokenizer, codes_per_shape: int) -> Written:
+    """Strictly parsed: reasoning is what stands before the shape, codes are exact or the answer is malformed."""
+    texts, codes = [], []
+    for tokens, segment in zip(rollouts.tokens, rollouts.segment, strict=True):
+        said = tokens[segment == SegmentKind.REASONING].tolist()
+        shape = tokens[segment == SegmentKind.SHAPE].tolist()
+        texts.append(tokenizer.decode(said))
+        parsed = tokenizer.parse_shape([*said[-1:], *shape], codes_per_shape)
+        codes.append(torch.full((codes_per_shape,), -1) if parsed is None else parsed)
+    return Written(tuple(texts), torch.stack(codes))
+
+
+def _shown(
+    written: Written,
+    stage: StageSpec,
+    codec: VoxelCodec,
+    mesher: Mesher,
+    cameras: Cameras,
+    size: int,
+    antialias: bool,
+    clock: Stopwatch,
+) -> StageOutput:
+    """From codes to pictures."""
+    with clock("shape"):
+        voxels = codec.decode(written.codes)
+        failed = empty(voxels)
+        meshes = tuple(mesher.mesh(voxels, written.reasoning))
+    with clock("render"):
+        views = render(meshes, cameras, size=size, antialias=antialias, paint=stage.paint)
+    codes = written.codes.masked_fill(torch.from_numpy(failed)[:, None], -1)
+    return StageOutput(stage.name, written.reasoning, codes, failed, voxels, meshes, views)
+
+
+def empty(voxels: Voxels) -> Bool[np.ndarray, " a"]:
+    """True for shapes without a single voxel; malformed answers decode to such."""
+    return ~voxels.occupancy.any((1, 2, 3))
+
+
+def interleave(stages: Sequence[Rollouts]) -> Rollouts:
+    """The stages' sequences as one batch, ordered by (answer, stage), padded to the longest.
+
+    Stage batches of a answers each become n = a·s rows: answer 0 stage 0, answer 0 stage 1, answer 1 stage 0, …
+    """
+    width = max(part.tokens.shape[1] for part in stages)
+    filler = [
+        int(part.tokens[part.segment == SegmentKind.PAD][0]) if (part.segment == 0).any() else 0 for part in stages
+    ]
+
+    def rows(columns: list[Tensor], fills: Sequence[int]) -> Tensor:
+        wide = [pad(x, (0, width - x.shape[1]), value=fill) for x, fill in zip(columns, fills, strict=True)]
+        return torch.stack(wide, 1).flatten(0, 1)
+
+    none = [0] * len(stages)
+    answers = len(stages[0].tokens)
+    return Rollouts(
+        tokens=rows([s.tokens for s in stages], filler),
+        segment=rows([s.segment for s in stages], none),
+        sampled=rows([s.sampled for s in stages], none),
+        logprobs=rows([s.logprobs for s in stages], none),
+        answer=torch.arange(answers).repeat_interleave(len(stages)),
+        stage=torch.arange(len(stages)).repeat(answers),
+    )

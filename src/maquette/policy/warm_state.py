@@ -1,0 +1,97 @@
+"""The warm start's optimisers, its schedule, and its state on disk: resumed bit for bit."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from safetensors import safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from maquette.policy.model import Policy
+
+
+@dataclass
+class WarmState:
+    """All that the next step depends on beside lessons, recipe and seed. Batches are a function of the step, so no generator is kept."""
+
+    policy: Policy
+    matrices: torch.optim.Muon
+    others: torch.optim.AdamW
+    averaged: dict[str, Tensor]
+    """Exponential moving average of the weights, by name."""
+    step: int = 0
+    seconds: float = 0.0
+
+
+def new_state(policy: Policy, lr: float, weight_decay: float) -> WarmState:
+    """Muon for the layers' matrices, its updates scaled to AdamW's size so that one `lr` serves both; AdamW for the rest."""
+    inside = [p for p in policy.decoder.layers.parameters() if p.dim() == 2]
+    taken = {id(p) for p in inside}
+    rest = [p for p in policy.parameters() if id(p) not in taken]
+    matrices = torch.optim.Muon(inside, lr=lr, weight_decay=weight_decay, adjust_lr_fn="match_rms_adamw")
+    others = torch.optim.AdamW(rest, lr=lr, weight_decay=0.0, betas=(0.9, 0.98))
+    averaged = {name: value.detach().clone() for name, value in policy.named_parameters()}
+    return WarmState(policy, matrices, others, averaged)
+
+
+def schedule(step: int, steps: int, warmup: int, cooldown: int) -> float:
+    """Warm-up, plateau, linear cool-down to zero (WSD): the plateau can be extended later from the checkpoint at its end.
+
+    >>> [schedule(s, 10, 2, 4) for s in (0, 1, 5, 6, 8, 9)]
+    [0.5, 1.0, 1.0, 1.0, 0.5, 0.25]
+    """
+    return min(1.0, (step + 1) / max(1, warmup), (steps - step) / max(1, cooldown))
+
+
+@torch.no_grad()
+def average(state: WarmState, decay: float) -> None:
+    """One step of the moving average; early on it forgets faster, so that the start does not linger."""
+    share = 1 - min(decay, (1 + state.step) / (10 + state.step))
+    names, values = zip(*state.policy.named_parameters(), strict=True)
+    torch._foreach_lerp_([state.averaged[name] for name in names], list(values), share)
+
+
+def save_state(state: WarmState, path: Path) -> None:
+    """Write `path` whole or not at all."""
+    tensors = dict(_tensors(state))
+    progress = json.dumps({"step": state.step, "seconds": state.seconds})
+    partial = path.with_suffix(".partial")
+    save_file({name: value.contiguous() for name, value in tensors.items()}, partial, metadata={"progress": progress})
+    partial.replace(path)
+
+
+def load_state(state: WarmState, path: Path) -> None:
+    """Bring a new state to where `path` was written. ValueError names the first weight of another shape."""
+    with safe_open(path, "pt") as opened:
+        progress = json.loads(opened.metadata()["progress"])
+        tensors = {name: opened.get_tensor(name) for name in opened.keys()}  # noqa: SIM118 (not a dict)
+    for name, value in state.policy.named_parameters():
+        found = tensors[f"weights.{name}"]
+        if found.shape != value.shape:
+            raise ValueError(f"{path}: {name} has shape {tuple(found.shape)}, expected {tuple(value.shape)}.")
+        value.data.copy_(found)
+        state.averaged[name].copy_(tensors[f"averaged.{name}"])
+    for label, optimiser in (("matrices", state.matrices), ("others", state.others)):
+        moments: dict[int, dict[str, Tensor]] = {}
+        for name, value in tensors.items():
+            kind, _, rest = name.partition(".")
+            if kind == label:
+                index, _, moment = rest.partition(".")
+                moments.setdefault(int(index), {})[moment] = value
+        optimiser.load_state_dict(optimiser.state_dict() | {"state": moments})
+    state.step, state.seconds = progress["step"], progress["seconds"]
+
+
+def _tensors(state: WarmState) -> Iterator[tuple[str, Tensor]]:
+    for name, value in state.policy.named_parameters():
+        yield f"weights.{name}", value.detach()
+        yield f"averaged.{name}", state.averaged[name]
+    for label, optimiser in (("matrices", state.matrices), ("others", state.others)):
+        for index, moments in optimiser.state_dict()["state"].items():
+            for moment, value in moments.items():
+                yield f"{label}.{index}.{moment}", value
