@@ -37,8 +37,8 @@ class ResBlock(nn.Module):
         nn.init.zeros_(self.conv2.bias)
 
     def forward(self, x: Float[Tensor, "a ch x y z"]) -> Float[Tensor, "a ch x y z"]:
-        h = self.conv1(F.silu(self.norm1(x), inplace=True))
-        return x + self.conv2(F.silu(self.norm2(h), inplace=True))
+        h = self.conv1(F.silu(self.norm1(x)))
+        return x + self.conv2(F.silu(self.norm2(h)))
 
 
 class Downsample(nn.Module):
@@ -72,13 +72,18 @@ class Encoder(nn.Module):
     """Voxels to twice the latent channels; the first half is the latent, the second (a variance) is never used."""
 
     def __init__(
-        self, in_channels: int, channels: tuple[int, ...], latent_channels: int, res_blocks: int, middle_blocks: int
+        self,
+        in_channels: int,
+        channels: tuple[int, ...],
+        latent_channels: int,
+        res_blocks: tuple[int, ...],
+        middle_blocks: int,
     ) -> None:
         super().__init__()
         self.input_layer = nn.Conv3d(in_channels, channels[0], 3, padding=1)
         blocks: list[nn.Module] = []
         for level, width in enumerate(channels):
-            blocks += _res_blocks(width, res_blocks)
+            blocks += _res_blocks(width, res_blocks[level])
             if level + 1 < len(channels):
                 blocks.append(Downsample(width, channels[level + 1]))
         self.blocks = nn.Sequential(*blocks)
@@ -97,7 +102,12 @@ class Decoder(nn.Module):
     """Latents to output channels, the mirror image of `Encoder`; `channels` are given from fine to coarse as there."""
 
     def __init__(
-        self, out_channels: int, channels: tuple[int, ...], latent_channels: int, res_blocks: int, middle_blocks: int
+        self,
+        out_channels: int,
+        channels: tuple[int, ...],
+        latent_channels: int,
+        res_blocks: tuple[int, ...],
+        middle_blocks: int,
     ) -> None:
         super().__init__()
         coarse_to_fine = channels[::-1]
@@ -105,7 +115,7 @@ class Decoder(nn.Module):
         self.middle_block = nn.Sequential(*_res_blocks(coarse_to_fine[0], middle_blocks))
         blocks: list[nn.Module] = []
         for level, width in enumerate(coarse_to_fine):
-            blocks += _res_blocks(width, res_blocks)
+            blocks += _res_blocks(width, res_blocks[-1 - level])
             if level + 1 < len(coarse_to_fine):
                 blocks.append(Upsample(width, coarse_to_fine[level + 1]))
         self.blocks = nn.Sequential(*blocks)

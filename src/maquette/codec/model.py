@@ -32,8 +32,8 @@ class Geometry:
     """Width per stage, from fine to coarse; one stride-2 step between neighbours."""
     latent_channels: int
     codebook_size: int
-    res_blocks: int = 2
-    """Residual blocks per stage."""
+    res_blocks: tuple[int, ...] = (2, 2, 2)
+    """Residual blocks per stage, from fine to coarse."""
     middle_blocks: int = 2
     cells_per_code: int = 4
     """Latent cells along z that one code covers."""
@@ -75,7 +75,7 @@ TINY = Geometry(
     channels=(16, 48, 96),
     latent_channels=8,
     codebook_size=2048,
-    res_blocks=1,
+    res_blocks=(1, 1, 1),
     middle_blocks=1,
 )
 """Coloured voxels in 128 codes."""
@@ -87,6 +87,8 @@ class VoxelVQVAE(nn.Module):
     def __init__(self, geometry: Geometry) -> None:
         super().__init__()
         g = geometry
+        if len(g.res_blocks) != len(g.channels):
+            raise ValueError(f"A codec of {len(g.channels)} stages needs as many res_blocks, not {len(g.res_blocks)}.")
         if g.resolution % (1 << (len(g.channels) - 1)) or g.latent_side % g.cells_per_code:
             raise ValueError(
                 f"A codec of {g.resolution}³ voxels with {len(g.channels)} stages has a latent side of "

@@ -1,0 +1,130 @@
+"""`VoxelCodec`: what everybody else uses of the codec, shapes in and out as `Voxels`."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict
+from importlib.resources import files
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int64
+from safetensors.torch import save_file
+from torch import Tensor
+
+from maquette.codec.model import SHAPELLM_OMNI, Geometry, VoxelVQVAE
+from maquette.types import Voxels
+
+COARSE_GREY = 0.6
+"""The colour (r = g = b) that every occupied voxel of an unpainted shape has inside a coloured codec: coarse shapes, grey meshes."""
+
+SHAPES_AT_ONCE = 32
+
+
+class VoxelCodec:
+    """Shapes ↔ codes. Deterministic; weights are frozen; computes in float32 on the CPU, as stored elsewhere."""
+
+    def __init__(self, model: VoxelVQVAE, device: str = "cpu") -> None:
+        self.model = model.eval().requires_grad_(False).to(device, memory_format=torch.channels_last_3d)
+        self.device = torch.device(device)
+        if self.device.type == "cpu":
+            self.model.set_torso("float32")
+
+    @classmethod
+    def load(cls, source: str | Path, device: str = "cpu") -> VoxelCodec:
+        """`tiny` (shipped), a folder that `save` wrote, or the published 3DVQVAE weights (.safetensors, .bin).
+
+        Raises ValueError where the folder, its config or its weights are missing or of another shape.
+        """
+        path = Path(str(files("maquette") / "data" / "codec")) if source == "tiny" else Path(source)
+        if path.suffix in (".safetensors", ".bin", ".pt", ".pth"):
+            model, weights = VoxelVQVAE(SHAPELLM_OMNI), path
+        else:
+            model, weights = VoxelVQVAE(read_geometry(path / "config.json")), path / "model.safetensors"
+        if not weights.is_file():
+            raise ValueError(f"There is no codec at {path}: {weights.name} is missing.")
+        model.load(weights)
+        return cls(model, device)
+
+    def save(self, folder: Path, dtype: Literal["float32", "float16"] = "float32") -> None:
+        """Write `model.safetensors` (values stored in `dtype`) and `config.json`."""
+        folder.mkdir(parents=True, exist_ok=True)
+        stored = {"float32": torch.float32, "float16": torch.float16}[dtype]
+        weights = {k: v.to("cpu", stored).contiguous() for k, v in self.model.state_dict().items()}
+        save_file(weights, folder / "model.safetensors")
+        (folder / "config.json").write_text(json.dumps(asdict(self.model.geometry), indent=1) + "\n")
+
+    @property
+    def resolution(self) -> int:
+        return self.model.geometry.resolution
+
+    @property
+    def codes_per_shape(self) -> int:
+        return self.model.geometry.codes_per_shape
+
+    @property
+    def codebook_size(self) -> int:
+        return self.model.geometry.codebook_size
+
+    @property
+    def colored(self) -> bool:
+        """Whether decoded shapes have colours; where not, colours given to `encode` are ignored."""
+        return self.model.geometry.colored
+
+    @torch.inference_mode()
+    def encode(self, voxels: Voxels) -> Int64[Tensor, "a c"]:
+        """Codes on the CPU, in token order. Unpainted shapes enter a coloured codec in `COARSE_GREY`."""
+        if voxels.resolution != self.resolution:
+            raise ValueError(
+                f"This codec reads {self.resolution}³ voxels, the shapes have {voxels.resolution}³; voxelise at {self.resolution}."
+            )
+        rows = channels_of(voxels, self.colored).split(SHAPES_AT_ONCE)
+        codes = [self.model.encode(self._ready(part)).cpu() for part in rows]
+        return torch.cat(codes) if codes else torch.zeros(0, self.codes_per_shape, dtype=torch.int64)
+
+    @torch.inference_mode()
+    def decode(self, codes: Int64[Tensor, "a c"]) -> Voxels:
+        """Solid shapes; a row that is -1 throughout (a failed answer) is an empty shape, any other code outside the codebook an error."""
+        failed = (codes == -1).all(1)
+        self._check_codes(codes[~failed])
+        parts = codes.clamp(min=0).split(SHAPES_AT_ONCE)
+        logits = [self.model.decode(part.to(self.device)).float().cpu() for part in parts]
+        grid = self.resolution
+        every = torch.cat(logits) if logits else torch.zeros(0, 4 if self.colored else 1, grid, grid, grid)
+        occupied = (every[:, 0] > 0) & ~failed[:, None, None, None]
+        color = every[:, 1:].sigmoid().movedim(1, -1) * occupied[..., None] if self.colored else None
+        return Voxels(occupied.numpy(), None if color is None else color.contiguous().numpy())
+
+    def _ready(self, channels: Float[Tensor, "a i r r r"]) -> Float[Tensor, "a i r r r"]:
+        return channels.to(self.device).contiguous(memory_format=torch.channels_last_3d)
+
+    def _check_codes(self, codes: Int64[Tensor, "a c"]) -> None:
+        if codes.shape[1] != self.codes_per_shape:
+            raise ValueError(f"A shape of this codec has {self.codes_per_shape} codes, not {codes.shape[1]}.")
+        if len(codes) and (codes.min() < 0 or codes.max() >= self.codebook_size):
+            bad = int(codes.min()) if codes.min() < 0 else int(codes.max())
+            raise ValueError(f"Code {bad} is outside this codebook of {self.codebook_size} codes (0 to {self.codebook_size - 1}).")
+
+
+def channels_of(voxels: Voxels, colored: bool) -> Float[Tensor, "a i r r r"]:
+    """A codec's input: occupancy, and for a coloured codec r, g, b, all 0 where empty."""
+    occupied = torch.from_numpy(voxels.occupancy).float()[:, None]
+    if not colored:
+        return occupied
+    if voxels.color is None:
+        return torch.cat([occupied, (occupied * COARSE_GREY).expand(-1, 3, -1, -1, -1)], 1)
+    return torch.cat([occupied, torch.from_numpy(np.moveaxis(voxels.color, -1, 1)) * occupied], 1)
+
+
+def read_geometry(path: Path) -> Geometry:
+    """The geometry in a codec's `config.json`. Raises ValueError where there is none or its keys are others."""
+    if not path.is_file():
+        raise ValueError(f"There is no codec at {path.parent}: {path.name} is missing.")
+    values: Mapping[str, int | str | list[int]] = json.loads(path.read_text())
+    known = Geometry.__dataclass_fields__.keys()
+    if set(values) != set(known):
+        raise ValueError(f"{path} must have the keys {', '.join(known)}; it has {', '.join(sorted(values))}.")
+    return Geometry(**{k: tuple(v) if isinstance(v, list) else v for k, v in values.items()})
