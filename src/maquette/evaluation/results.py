@@ -118,8 +118,12 @@ def load_evaluation(folder: Path) -> Evaluation:
         for row in data["objects"]
     )
     return Evaluation(
-        data["system"], data["suite"], data["seed"], rows, Interval(**data["kernel_distance"]), data["provenance"]
+        data["system"], data["suite"], data["seed"], rows, _interval(data["kernel_distance"]), data["provenance"]
     )
+
+
+def _interval(data: dict) -> Interval:
+    return Interval(**{k: math.nan if v is None else v for k, v in data.items()})
 
 
 def _null_nan(value: object) -> object:

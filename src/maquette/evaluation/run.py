@@ -12,7 +12,7 @@ from PIL import Image
 
 from maquette.corpus.program import Design
 from maquette.corpus.rasterise import voxelise_design
-from maquette.evaluation.metrics import chamfer_distance, kernel_distance_interval, voxel_iou
+from maquette.evaluation.metrics import Interval, chamfer_distance, kernel_distance_interval, voxel_iou
 from maquette.evaluation.networks import Attributes, Evaluators
 from maquette.evaluation.results import Evaluation, ObjectResult, save_evaluation
 from maquette.prompts.suites import DETERMINED
@@ -63,7 +63,11 @@ def evaluate(
             write_pictures(part, stage.meshes, out / "pictures" / stage.name)
         write_meshes(part, fine.meshes, out / "meshes")
     designs = [references[p.id][0] for p in prompts if p.id in references]
-    distance = kernel_distance_interval(np.concatenate(features), reference_features(designs, evaluators), seed=seed)
+    distance = Interval(math.nan, math.nan, math.nan, len(rows))
+    if designs:
+        distance = kernel_distance_interval(
+            np.concatenate(features), reference_features(designs, evaluators), seed=seed
+        )
     notes = {
         "evaluators": dict(evaluators.held_out),
         "views": "maquette-6",
@@ -153,7 +157,7 @@ def reference_features(
 def write_pictures(prompts: Sequence[Prompt], meshes: Sequence[Mesh], folder: Path) -> None:
     """One anti-aliased three-quarter view per prompt, `<id>.webp`."""
     folder.mkdir(parents=True, exist_ok=True)
-    views = render(list(meshes), CAMERAS["hero"], size=PICTURE_SIZE, antialias=True)
+    views = render(list(meshes), CAMERAS["front-3q"], size=PICTURE_SIZE, antialias=True)
     for prompt, picture in zip(prompts, views.rgb, strict=True):
         Image.fromarray(picture[0]).save(folder / f"{prompt.id}.webp", quality=88)
 

@@ -14,8 +14,8 @@ from pathlib import Path
 
 import numpy as np
 
-from maquette.corpus.catalog import FAMILIES
-from maquette.corpus.program import Design, build
+from maquette.corpus.catalog import category_of, compose
+from maquette.corpus.program import Design
 from maquette.corpus.rasterise import voxelise_design
 from maquette.corpus.records import prompt_of
 from maquette.corpus.splits import designs
@@ -29,14 +29,6 @@ QUICKSTART_COUNTS = {"spatial": 8, "mechanical": 10, "biological": 10, "rare": 8
 SEEDS = {"mini": 20_000_001, "mini-dev": 30_000_001, "quickstart": 40_000_001}
 DETERMINED = 0.6
 """A prompt determines its shape where other objects that it describes as truly overlap this much (IoU) on average."""
-
-
-def category_of(design: Design) -> str:
-    """The MME-3DR category of an object; a styled object is `stylised` whatever it is."""
-    if design.style:
-        return "stylised"
-    family = FAMILIES[design.family]
-    return "rare" if family.rare else family.category
 
 
 def build_suite(counts: dict[str, int], seed: int, name: str) -> list[dict]:
@@ -75,7 +67,7 @@ def ceiling_iou(text: str, design: Design, tries: int = 300, wanted: int = 6) ->
     own = voxelise_design(design, 32)[0].occupancy[0]
     ious: list[float] = []
     for seed in range(tries):
-        other = build(design.family, FAMILIES[design.family], 7_000_000 + seed, design.style)
+        other = compose(design.family, 7_000_000 + seed, design.style)
         if _same_in_text(text, design, other):
             shape = voxelise_design(other, 32)[0].occupancy[0]
             ious.append(float((own & shape).sum() / (own | shape).sum()))
@@ -103,7 +95,7 @@ def load_references(name: str) -> dict[str, tuple[Design, float]]:
 
 
 def reference_design(data: dict) -> Design:
-    return build(data["family"], FAMILIES[data["family"]], data["seed"], data["style"])
+    return compose(data["family"], data["seed"], data["style"])
 
 
 def write_suites(folder: Path = SHIPPED) -> None:

@@ -1,0 +1,151 @@
+"""Does RL make the shipped base better at what was not rewarded? Three seeds, a supervised control, evaluators that never rewarded.
+
+    python benchmarks/rl.py                     # trains what is missing under runs/rl, evaluates on `mini`, writes the table
+    python benchmarks/rl.py --train-only 1      # one seed alone, e.g. beside another on the other core
+    python benchmarks/rl.py --evaluate-only
+
+Writes benchmarks/results/rl.json and rl.md: each measure of the base, of RL (mean over seeds per object, intervals over objects)
+and of the control, with paired differences to the base. Every run of `configs/hi-grpo.yaml` is resumable; the control continues
+the supervised training from the base for the same wall time on the same data.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import time
+from dataclasses import asdict
+from pathlib import Path
+
+import numpy as np
+import tyro
+
+from maquette.config_file import load_config
+from maquette.evaluation.metrics import Interval, bootstrap_mean, paired_difference
+from maquette.evaluation.results import MEASURES, Evaluation, load_evaluation
+from maquette.evaluation.systems import evaluate_model
+from maquette.runs import source_of
+from maquette.tracking import provenance
+from maquette.training.loop import train
+
+ROOT = Path(__file__).parents[1]
+RUNS = ROOT / "runs" / "rl"
+RESULTS = ROOT / "benchmarks" / "results"
+
+
+def train_seed(config: Path, seed: int, overrides: tuple[str, ...]) -> Path:
+    """The run folder of one seed, trained or gone on with if it is not finished."""
+    folder = RUNS / f"{config.stem}-{seed}"
+    if not (folder / "policy").is_dir():
+        began = time.time()
+        train(
+            load_config(config, (*overrides, f"seed={seed}")),
+            folder,
+            resume=folder.is_dir(),
+            command="benchmarks/rl.py",
+        )
+        (folder / "seconds.json").write_text(json.dumps({"last_session_s": time.time() - began}))
+    return folder
+
+
+def evaluated(name: str, model: str, chain_of: str, suite: str, seed: int) -> Evaluation:
+    """The evaluation of a system with one sampling seed; made if it is not there."""
+    folder = RUNS / "evaluations" / f"{name}-{suite}-{seed}"
+    if not (folder / "evaluation.json").is_file():
+        folder.mkdir(parents=True, exist_ok=True)
+        source = source_of(chain_of)
+        evaluate_model(model, suite, folder, stages=source.stages, codec=source.codec, seed=seed, system=name)
+    return load_evaluation(folder)
+
+
+def per_object(evaluations: list[Evaluation], measure: str) -> dict[str, float]:
+    """Each object's mean over the evaluations (seeds); objects that a prompt does not ask of are left out."""
+    value = next(m.value for m in MEASURES if m.name == measure)
+    columns = [{r.id: value(r) for r in e.objects} for e in evaluations]
+    means = {id: float(np.mean([c[id] for c in columns])) for id in columns[0]}
+    return {id: v for id, v in means.items() if not math.isnan(v)}
+
+
+def summarise(systems: dict[str, list[Evaluation]]) -> dict[str, object]:
+    """Measures of each system, and paired differences to `base`, with 95 % intervals over objects."""
+    summary: dict[str, object] = {}
+    for name, evaluations in systems.items():
+        row: dict[str, object] = {}
+        for measure in MEASURES:
+            values = per_object(evaluations, measure.name)
+            if not values:
+                continue
+            entry = {"value": asdict(bootstrap_mean(np.array(list(values.values()))))}
+            base = per_object(systems["base"], measure.name)
+            if name != "base":
+                pairs = np.array([(values[id], base[id]) for id in values if id in base])
+                entry["difference"] = asdict(paired_difference(pairs[:, 0], pairs[:, 1]))
+            row[measure.name] = entry
+        distances = [e.kernel_distance for e in evaluations]
+        row["kernel_distance"] = {
+            "seeds": [asdict(d) for d in distances],
+            "mean": float(np.mean([d.value for d in distances])),
+        }
+        summary[name] = row
+    return summary
+
+
+def table(summary: dict[str, object]) -> str:
+    """Markdown: a row per measure, a column per system, the paired difference behind it."""
+    names = list(summary)
+    lines = ["| measure | " + " | ".join(names) + " |", "|" + "---|" * (len(names) + 1)]
+    for measure in MEASURES:
+        cells = []
+        for name in names:
+            entry = summary[name].get(measure.name)
+            text = f"{Interval(**entry['value'])}" if entry else "–"
+            if entry and "difference" in entry:
+                text += f"; {entry['difference']['value']:+.3f} [{entry['difference']['low']:+.3f}, {entry['difference']['high']:+.3f}]"
+            cells.append(text)
+        lines.append(f"| {measure.title} {'↑' if measure.higher_is_better else '↓'} | " + " | ".join(cells) + " |")
+    kernel = [f"{summary[n]['kernel_distance']['mean']:.3f}" for n in names]
+    lines.append("| kernel distance ×100 ↓ (mean over seeds) | " + " | ".join(kernel) + " |")
+    return "\n".join(lines) + "\n"
+
+
+def main(
+    config: Path = ROOT / "configs" / "hi-grpo.yaml",
+    seeds: tuple[int, ...] = (0, 1, 2),
+    set: tuple[str, ...] = (),
+    suite: str = "mini",
+    train_only: int | None = None,
+    evaluate_only: bool = False,
+    control: Path | None = None,
+) -> None:
+    """Train, evaluate, compare.
+
+    Args:
+        config: The RL run.
+        seeds: One run each.
+        set: Overrides of the config, e.g. steps=80.
+        suite: What to evaluate on.
+        train_only: Only train this seed.
+        evaluate_only: Take the runs as they are.
+        control: A policy that had the same compute as more supervised training (`maquette warm-start` continued).
+    """
+    chosen = seeds if train_only is None else (train_only,)
+    folders = {s: RUNS / f"{config.stem}-{s}" if evaluate_only else train_seed(config, s, set) for s in chosen}
+    if train_only is not None:
+        return
+    chain = str(folders[seeds[0]])
+    systems = {
+        "base": [evaluated("base", "tiny", chain, suite, s) for s in seeds],
+        config.stem: [evaluated(f"{config.stem}-{s}", str(f / "policy"), str(f), suite, s) for s, f in folders.items()],
+    }
+    if control is not None:
+        systems["more supervised training"] = [evaluated("control", str(control), chain, suite, s) for s in seeds]
+    summary = summarise(systems)
+    record = {"suite": suite, "seeds": seeds, "summary": summary, **provenance("python benchmarks/rl.py")}
+    RESULTS.mkdir(parents=True, exist_ok=True)
+    (RESULTS / "rl.json").write_text(json.dumps(record, indent=1, default=str))
+    (RESULTS / "rl.md").write_text(table(summary))
+    print(table(summary))
+
+
+if __name__ == "__main__":
+    tyro.cli(main)

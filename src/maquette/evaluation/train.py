@@ -1,0 +1,198 @@
+"""Trains the evaluators from nothing on the other half of the train designs, and measures them on held-out compositions."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from jaxtyping import Float32, Int64
+from torch import Tensor
+from torch.nn import functional
+
+from maquette.codec.voxel_codec import VoxelCodec
+from maquette.corpus.catalog import FAMILIES
+from maquette.corpus.program import COLORS
+from maquette.evaluation.networks import EVALUATORS, DualEncoder, Recogniser
+from maquette.rewards.dataset import UNSURE, Labels, Pictures, make_data, read_data
+from maquette.rewards.figures import AMONG, part_f1, questions, retrieval
+from maquette.rewards.fit import draw_mixed, families_of, fit, varied
+from maquette.rewards.fit_semantic import falsified
+from maquette.rewards.pixels import unpacked
+from maquette.rewards.text import Words
+from maquette.rewards.train import DATA, HELD_OUT_SEED, gather_words, write_card
+from maquette.rewards.weights import save_network
+
+LENGTHS = (0.2, 0.25, 0.25, 0.3)
+
+
+def train_evaluators(
+    *,
+    folder: Path = EVALUATORS,
+    data: Path = DATA,
+    codec: str = "tiny",
+    objects: int = 4000,
+    held_out: int = 400,
+    alignment_steps: int = 900,
+    recogniser_steps: int = 900,
+    seed: int = 23,
+) -> dict[str, float]:
+    """Writes `alignment.safetensors`, `recogniser.safetensors` and `card.json` into `folder`; returns the held-out figures."""
+    began = time.time()
+    judge = VoxelCodec.load(codec) if codec else None
+    make_data(data / "heldout", split="heldout", objects=held_out, seed=HELD_OUT_SEED, codec=judge)
+    make_data(data / "evaluators", split="train", objects=objects, seed=seed, half=1, evaluator=True, codec=judge)
+    learnt, unseen = read_data(data / "evaluators"), read_data(data / "heldout")
+    words = gather_words(learnt)
+    families, parts = tuple(FAMILIES), tuple(sorted({name for one in learnt.labels for name in one.parts}))
+    dual = train_dual(learnt, words, steps=alignment_steps, batch=48, peak=2e-3, seed=seed)
+    recogniser = train_recogniser(learnt, families, parts, steps=recogniser_steps, batch=48, peak=2e-3, seed=seed + 1)
+    save_network(dual, folder / "alignment.safetensors")
+    save_network(recogniser, folder / "recogniser.safetensors")
+    figures = dual_figures(dual, words, unseen) | recogniser_figures(recogniser, families, parts, unseen)
+    write_card(
+        folder,
+        {
+            "what": "evaluators: alignment (dual encoder) and recogniser (family, counts, colours, features); they never reward",
+            "data": f"{len(learnt)} train designs with odd seeds × 2 looks × 6 views, through codec {codec or 'none'}",
+            "command": "maquette train-scorers configs/scorers.yaml",
+            "seed": seed,
+            "seconds": round(time.time() - began),
+            "held_out": figures,
+            "held_out_objects": len(unseen),
+            "families": families,
+            "parts": parts,
+            "colors": tuple(COLORS),
+            "words": words.listed,
+        },
+    )
+    return figures
+
+
+def train_dual(
+    data: Pictures, words: Words, *, steps: int, batch: int, peak: float, seed: int, network: DualEncoder | None = None
+) -> DualEncoder:
+    """InfoNCE over texts and objects in colour, false texts and altered objects among the negatives."""
+    torch.manual_seed(seed)
+    network = network or DualEncoder(len(words))
+    by_family, rng = families_of(data.labels), np.random.default_rng(seed)
+
+    def loss(step: int) -> Tensor:
+        objects = draw_mixed(by_family, batch, 6, rng)
+        labels = [data.labels[o] for o in objects]
+        views = np.sort(rng.permutation(6)[:3])
+        rgba = data.rows(objects * 2, [0] * batch + [1] * batch)[:, views]
+        seen = network.embed_views(varied(rgba, rng))
+        return _contrast(network, words, labels, seen, rng)
+
+    fit(network, loss, steps=steps, peak=peak, name="alignment evaluator")
+    return network
+
+
+def _contrast(
+    network: DualEncoder, words: Words, labels: Sequence[Labels], seen: Float32[Tensor, "b d"], rng: np.random.Generator
+) -> Tensor:
+    """Cross-entropy of texts over clean and altered objects, and of clean objects over true and false texts."""
+    a = len(labels)
+    said = [one.captions[int(rng.choice(len(LENGTHS), p=LENGTHS))] for one in labels]
+    false = [falsified(text, rng) for text in said]
+    text = network.embed_text(words.encode([*said, *false]))
+    sims = (text @ seen.T).float() * network.scale.exp().clamp_max(40.0)
+    true, own = np.asarray(said), np.eye(a, dtype=bool)
+    twins = torch.from_numpy((true[:, None] == true[None]) & ~own)
+    unchanged = torch.from_numpy(np.asarray(false)[None] == true[:, None])
+    same = [one.looks[0].counts == one.looks[1].counts and one.looks[0].colors == one.looks[1].colors for one in labels]
+    spared = twins | torch.from_numpy(own & np.asarray(same)[:, None])
+    target = torch.arange(a)
+    by_text = sims[:a].masked_fill(torch.cat([twins, spared], 1), -1e4)
+    by_view = torch.cat([sims[:a, :a].T.masked_fill(twins, -1e4), sims[a:, :a].T.masked_fill(unchanged, -1e4)], 1)
+    return (functional.cross_entropy(by_text, target) + functional.cross_entropy(by_view, target)) / 2
+
+
+def train_recogniser(
+    data: Pictures,
+    families: tuple[str, ...],
+    parts: tuple[str, ...],
+    *,
+    steps: int,
+    batch: int,
+    peak: float,
+    seed: int,
+    network: Recogniser | None = None,
+) -> Recogniser:
+    """Cross-entropies of family, of the counts of the object's own and of absent parts, and of the own parts' colours."""
+    torch.manual_seed(seed)
+    network = network or Recogniser(len(families), len(parts), len(COLORS))
+    by_family, rng = families_of(data.labels), np.random.default_rng(seed)
+
+    def loss(step: int) -> Tensor:
+        objects = draw_mixed(by_family, batch, 2, rng)
+        labels = [data.labels[o] for o in objects]
+        looks = (rng.random(batch) < 0.5).astype(int)
+        views = np.sort(rng.permutation(6)[: int(rng.integers(3, 6))])
+        family, count, color = network(varied(data.rows(objects, looks.tolist())[:, views], rng))
+        right = torch.tensor([families.index(one.family) for one in labels])
+        counts, colors = part_targets(labels, looks.tolist(), parts, rng)
+        total = functional.cross_entropy(family.float(), right, label_smoothing=0.05)
+        total = total + functional.cross_entropy(count.float().flatten(0, 1), counts.flatten(), ignore_index=UNSURE)
+        return total + 0.7 * functional.cross_entropy(
+            color.float().flatten(0, 1), colors.flatten(), ignore_index=UNSURE
+        )
+
+    fit(network, loss, steps=steps, peak=peak, name="attribute recogniser")
+    return network
+
+
+def part_targets(
+    labels: Sequence[Labels], looks: Sequence[int], parts: tuple[str, ...], rng: np.random.Generator, absent: int = 6
+) -> tuple[Int64[Tensor, "a P"], Int64[Tensor, "a P"]]:
+    """Counts and colours by part name; UNSURE (not learnt from) but for own parts, and count 0 for a few absent ones."""
+    column = {name: i for i, name in enumerate(parts)}
+    counts, colors = (torch.full((len(labels), len(parts)), UNSURE) for _ in range(2))
+    for i, (one, look) in enumerate(zip(labels, looks, strict=True)):
+        counts[i, torch.from_numpy(rng.permutation(len(parts))[:absent])] = 0
+        for name, count, color in zip(one.parts, one.looks[look].counts, one.looks[look].colors, strict=True):
+            counts[i, column[name]], colors[i, column[name]] = count, color
+    return counts, colors
+
+
+@torch.inference_mode()
+def dual_figures(dual: DualEncoder, words: Words, data: Pictures, seed: int = 0) -> dict[str, float]:
+    """Retrieval among 64 in colour, by caption length and in the mean."""
+    rng = np.random.default_rng(seed)
+    objects = torch.cat([dual.embed_views(chunk) for chunk in _pictures(data)])
+    each = []
+    for length in range(4):
+        texts = [one.captions[length] for one in data.labels]
+        each.append(retrieval((dual.embed_text(words.encode(texts)) @ objects.T).numpy(), texts, rng))
+    by_length = {f"retrieval_top1_of_{AMONG}_length_{i}": value for i, value in enumerate(each)}
+    return {f"retrieval_top1_of_{AMONG}": float(np.mean(each)), **by_length}
+
+
+@torch.inference_mode()
+def recogniser_figures(
+    network: Recogniser, families: tuple[str, ...], parts: tuple[str, ...], data: Pictures, seed: int = 0
+) -> dict[str, float]:
+    """Accuracy of the family, of counts of parts that are there, F1 of presence with the right count, accuracy of colours."""
+    read = [network(chunk) for chunk in _pictures(data)]
+    family, count, color = (torch.cat(column) for column in zip(*read, strict=True))
+    right = torch.tensor([families.index(one.family) for one in data.labels])
+    asked = [row for row in questions(data.labels, 0, np.random.default_rng(seed)) if row[1] in parts]
+    rows, columns = [row[0] for row in asked], [parts.index(row[1]) for row in asked]
+    true_count, true_color = np.asarray([row[2] for row in asked]), np.asarray([row[3] for row in asked])
+    counts, colors = count[rows, columns].argmax(-1).numpy(), color[rows, columns].argmax(-1).numpy()
+    there, painted = true_count > 0, true_color != UNSURE
+    return {
+        "family_accuracy": float((family.argmax(-1) == right).float().mean()),
+        "count_accuracy": float((counts == true_count)[there].mean()),
+        "count_f1": part_f1(counts, true_count),
+        "color_accuracy": float((colors == true_color)[painted].mean()),
+    }
+
+
+def _pictures(data: Pictures) -> list[Tensor]:
+    """Network input of every object's clean look, in chunks."""
+    chunks = [list(range(i, min(i + 32, len(data)))) for i in range(0, len(data), 32)]
+    return [unpacked(data.rows(chunk, [0] * len(chunk))) for chunk in chunks]
