@@ -67,7 +67,7 @@ def obj_bytes(mesh: Mesh) -> bytes:
     if mesh.color is not None:
         rows = np.concatenate([rows, mesh.color], axis=1)
     form = "v" + " %.6g" * rows.shape[1]
-    lines = [form % tuple(row) for row in rows.tolist()] + ["f %d %d %d" % tuple(f) for f in (mesh.faces + 1).tolist()]
+    lines = [form % tuple(row) for row in rows.tolist()] + [f"f {a} {b} {c}" for a, b, c in (mesh.faces + 1).tolist()]
     return ("# maquette, y-up\n" + "\n".join(lines) + "\n").encode()
 
 
