@@ -97,10 +97,13 @@ class DualEncoder(nn.Module):
         return functional.normalize(self.object(torch.cat([seen.mean(1), seen.amax(1)], -1)), dim=-1)
 
     def embed_text(self, ids: Int64[Tensor, "n t"]) -> Float[Tensor, "n 128"]:
-        states, _ = self.reader(self.word(ids))
-        # The mean over real words; padding stands behind them, so only the backward pass has crossed it.
-        real = (ids != 0).unsqueeze(-1).to(states.dtype)
-        return functional.normalize(self.sentence((states * real).sum(1) / real.sum(1).clamp_min(1.0)), dim=-1)
+        real = ids != 0
+        # Packed, so that the backward pass never crosses padding and a text reads the same in any company.
+        packed = nn.utils.rnn.pack_padded_sequence(
+            self.word(ids), real.sum(1).clamp_min(1), batch_first=True, enforce_sorted=False
+        )
+        states, lengths = nn.utils.rnn.pad_packed_sequence(self.reader(packed)[0], batch_first=True)
+        return functional.normalize(self.sentence(states.sum(1) / lengths.unsqueeze(1)), dim=-1)
 
 
 class Recogniser(nn.Module):

@@ -15,8 +15,13 @@ from maquette.types import Generation, PartSpec, Prompt
 
 
 def nearness(counts: Float[Tensor, "a 13"], wanted: int) -> Float[Tensor, " a"]:
-    """Expected nearness in [0, 1] of a count distribution to the wanted count n ≥ 1: 1 at n, falling by 1/n a piece, 0 at none."""
-    count = min(max(wanted, 1), COUNTS - 1)
+    """Expected nearness in [0, 1] of a count distribution to the wanted count n: 1 at n, falling by 1/n a piece, 0 at none.
+
+    n = 0 is 'not counted': any number is right.
+    """
+    if wanted < 1:
+        return 1.0 - counts[:, 0]
+    count = min(wanted, COUNTS - 1)
     near = (1.0 - (torch.arange(COUNTS) - count).abs() / count).clamp_min(0.0)
     return counts @ near
 

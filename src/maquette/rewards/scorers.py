@@ -42,6 +42,25 @@ def stated(values: Float[Tensor, " a"], failed: Bool[np.ndarray, " a"], worst: f
     return torch.where(torch.from_numpy(failed) & ~values.isnan(), torch.tensor(worst), values)
 
 
+def together(seen: Sequence[Seen]) -> Seen:
+    """Features of several chunks of objects as one."""
+    return Seen(
+        torch.cat([one.maps for one in seen]),
+        torch.cat([one.views for one in seen]),
+        torch.cat([one.joint for one in seen]),
+    )
+
+
+def joined(said: Sequence[Judged]) -> Judged:
+    """Judgements of several chunks of objects as one."""
+    return Judged(
+        torch.cat([one.preference for one in said]),
+        torch.cat([one.aesthetic for one in said]),
+        torch.cat([one.geometry for one in said]),
+        torch.cat([one.appearance for one in said]),
+    )
+
+
 @dataclass
 class SemanticScorer:
     """Understands views and texts; remembers the last views it saw."""
@@ -58,14 +77,7 @@ class SemanticScorer:
         if self._last is None or self._last[0] is not views:
             rgba = packed(views)
             seen = [self.network.see(unpacked(rgba[i : i + CHUNK])) for i in range(0, max(len(rgba), 1), CHUNK)]
-            self._last = (
-                views,
-                Seen(
-                    torch.cat([one.maps for one in seen]),
-                    torch.cat([one.views for one in seen]),
-                    torch.cat([one.joint for one in seen]),
-                ),
-            )
+            self._last = (views, together(seen))
         return self._last[1]
 
     @torch.inference_mode()
@@ -87,15 +99,7 @@ class QualityScorer:
         if self._last is None or self._last[0] is not views:
             rgba = packed(views)
             said = [self.network(unpacked(rgba[i : i + CHUNK])) for i in range(0, max(len(rgba), 1), CHUNK)]
-            self._last = (
-                views,
-                Judged(
-                    torch.cat([one.preference for one in said]),
-                    torch.cat([one.aesthetic for one in said]),
-                    torch.cat([one.geometry for one in said]),
-                    torch.cat([one.appearance for one in said]),
-                ),
-            )
+            self._last = (views, joined(said))
         return self._last[1]
 
 
