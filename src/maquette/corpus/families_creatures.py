@@ -144,9 +144,9 @@ def turtle(b: Builder) -> None:
         "shell",
     )
     rim = b.other_color(hue)
-    b.part("rim", [cylinder(wide + 0.06, 0.09, (0, 0, leg + 0.06))], rim, material="shell")
+    b.part("ring", [cylinder(wide + 0.06, 0.09, (0, 0, leg + 0.06))], rim, material="shell")
     if sea:
-        front = ellipsoid(0.32, 0.12, 0.06, (wide + 0.14, -0.34, leg)).turned("z", 30)
+        front = ellipsoid(0.32, 0.12, 0.06, (wide + 0.14, -0.34, leg)).turned("z", -25)
         back = ellipsoid(0.2, 0.1, 0.06, (wide * 0.8, wide * 0.95, leg)).turned("z", 45)
         limbs, name = [*both_sides(front), *both_sides(back)], "flipper"
     else:
@@ -158,7 +158,7 @@ def turtle(b: Builder) -> None:
     face = (0, -wide - 0.26, leg + (0.22 if high else 0.12))
     head = [capsule(0.1, (0, -wide + 0.1, leg + 0.06), face), ellipsoid(0.13, 0.17, 0.13, face)]
     b.part("head", [head], b.choice((skin, b.color())), material="skin")
-    b.part("tail", [rod(0.08, (0, wide, leg + 0.05), (0, wide + 0.24, leg), 0.03)], skin, material="skin")
+    b.part("tail", [rod(0.08, (0, wide - 0.1, leg + 0.06), (0, wide + 0.26, leg), 0.03)], skin, material="skin")
     b.layout(f"a {'high' if high else 'low'} domed shell on four {'flippers' if sea else 'stubby legs'}, head forward")
     b.symmetry("left-right")
 
@@ -183,7 +183,7 @@ def spider(b: Builder) -> None:
     side = []
     for angle in spread:
         c, s = np.cos(np.radians(angle)), np.sin(np.radians(angle))
-        hip, knee, foot = (0.28 * c, 0.3 * s, z), (0.5 * c, 0.5 * s, rise + 0.1), (0.85 * c, 0.85 * s, thick)
+        hip, knee, foot = (0.26 * c, 0.28 * s, z), (0.5 * c, 0.5 * s, rise + 0.1), (0.85 * c, 0.85 * s, thick)
         side.append(bent(thick, hip, knee, foot))
     b.part("leg", [leg for group in side for leg in paired(group)], limbs)
     b.part("head", [sphere(0.16, (0, -0.32, z + 0.03))], b.choice((hue, b.color())))

@@ -70,7 +70,7 @@ def robot(b: Builder) -> None:
     b.proportion("slim" if tall and wide < 0.57 else "wide" if wide > 0.62 and not tall else "")
     chest = ellipsoid(wide * 0.6, wide * 0.5, high / 2, (0, 0, z)) if plump else box(wide, wide * 0.7, high, (0, 0, z))
     trunk = [chest, cylinder(0.1, 0.2, (0, 0, leg + high))]
-    trunk += [box(wide * 0.6, wide * 0.5, leg, (0, 0, leg / 2 + 0.08))] if kind == "wheeled robot" else []
+    trunk += [box(wide * 0.75, wide * 0.5, leg, (0, 0, leg / 2 + 0.08))] if kind == "wheeled robot" else []
     b.part("body", [trunk], metal, b.pattern(metal), "metal", counted=False)
     aerial = [capsule(0.045, (0, 0, face + 0.1), (0, 0, face + 0.36)), sphere(0.08, (0, 0, face + 0.38))]
     head = sphere(0.28, (0, 0, face)) if plump else box(0.56, 0.38, 0.34, (0, 0, face))

@@ -110,7 +110,7 @@ def ice_cream(b: Builder) -> None:
         wide, high = b.uniform(0.5, 0.65), b.uniform(0.75, 1.0)
         bar = [box(wide, 0.28, high - wide / 2, (0, 0, 0.4 + (high - wide / 2) / 2))]
         bar.append(cylinder(wide / 2, 0.28, (0, 0, 0.4 + high - wide / 2)).turned("x", 90))
-        b.part("ice bar", [bar], hue, b.pattern(hue, 0.7), "ice")
+        b.part("bar", [bar], hue, b.pattern(hue, 0.7), "ice")
         sticks = b.integer(1, 2)
         b.part("stick", row(box(0.12, 0.1, 0.5, (0, 0, 0.25)), sticks, (wide * 0.52, 0, 0)), holder, material="wood")
         b.proportion("slim" if high / wide > 1.7 else "")
@@ -122,7 +122,7 @@ def ice_cream(b: Builder) -> None:
         high, scoops = 0.5, b.integer(2, 3)
         balls = around(sphere(0.19, (0.26, 0, high + 0.12)), scoops, 90)
         vessel = [cone(0.2, high, (0, 0, high / 2), top=0.42), cylinder(0.32, 0.1, (0, 0, 0.05))]
-        peak = high + 0.22
+        peak = high + 0.13
     else:
         balls = [sphere(wide - 0.03 * i, (0, 0, high + 0.12 + 0.44 * i)) for i in range(scoops)]
         vessel = [cone(0.09, high, (0, 0, high / 2), top=wide)]
@@ -142,7 +142,7 @@ def ice_cream(b: Builder) -> None:
         "glass" if kind == "sundae cup" else "wafer",
     )
     if b.chance(0.6):
-        b.part("cherry", [sphere(0.11, (0, 0, peak + 0.05))], b.other_color(first))
+        b.part("cherry", [sphere(0.13, (0, 0, peak + 0.05))], b.other_color(first))
     b.proportion("tall" if peak > 1.7 else "")
     where = "side by side in a cup" if kind == "sundae cup" else "stacked on a pointed cone"
     b.layout(f"{count_word(scoops)} round {'scoop' if scoops == 1 else 'scoops'} {where}")
@@ -156,7 +156,7 @@ def fruit(b: Builder) -> None:
     b.proportion("wide" if wide > 0.5 and kind in ("apple", "pear") else "")
     if kind == "banana":
         curve = [(-0.55, 0.0, 0.42), (-0.36, 0.0, 0.18), (0.0, 0.0, 0.1), (0.36, 0.0, 0.18), (0.55, 0.0, 0.42)]
-        b.part("flesh", [bent(b.uniform(0.13, 0.17), *curve)], peel, b.pattern(peel, 0.4), counted=False)
+        b.part("body", [bent(b.uniform(0.13, 0.17), *curve)], peel, b.pattern(peel, 0.4), counted=False)
         ends = both_sides(capsule(0.08, (0.56, 0, 0.46), (0.64, 0, 0.62)))
         b.part("tip", ends, b.other_color(peel))
         b.layout("a curved body with a tip at each end")
@@ -166,7 +166,7 @@ def fruit(b: Builder) -> None:
         b.part(
             "flesh", [ellipsoid(wide * 0.75, wide * 0.75, 0.5, (0, 0, 0.5))], peel, b.pattern(peel, 1.0, ("checked",))
         )
-        blade = ellipsoid(0.2, 0.085, 0.055, (0.26, 0, 1.11)).turned("y", -48)
+        blade = ellipsoid(0.2, 0.085, 0.055, (0.24, 0, 1.1)).turned("y", -48)
         b.part("leaf", around(blade, leaves, 90), b.other_color(peel), material="leaves")
         b.part("stem", [cone(0.12, 0.4, (0, 0, 1.11), top=0.05)], b.color())
         b.layout(f"{count_word(leaves)} pointed leaves crowning an oval body")
@@ -193,7 +193,7 @@ def apple_or_pear(b: Builder, kind: str, peel: str, wide: Real) -> None:
         top = wide * 0.95 + 0.66
         flesh = [sphere(wide * 0.8, (0, 0, wide * 0.8)), sphere(0.21, (0, 0, top - 0.18))]
         flesh.append(cone(wide * 0.74, 0.5, (0, 0, top - 0.41), top=0.19))
-    b.part("flesh", [flesh], peel, b.pattern(peel), counted=False)
+    b.part("body", [flesh], peel, b.pattern(peel), counted=False)
     b.part("stem", [bent(0.06, (0, 0, top - 0.12), (0, 0, top + 0.1), (0.06, 0, top + 0.24))], b.other_color(peel))
     blade = ellipsoid(0.19, 0.1, 0.05, (0.24, 0, top + 0.12)).turned("y", -15)
     b.part("leaf", around(blade, leaves), b.other_color(peel), material="leaves")

@@ -53,7 +53,7 @@ def dog(b: Builder) -> None:
     )
     hanging = kind != "hound" or b.chance(0.3)
     ear = (
-        ellipsoid(0.065, 0.1, 0.17, (head + 0.03, y + 0.04, z - 0.06))
+        ellipsoid(0.065, 0.1, 0.17, (head + 0.01, y + 0.04, z - 0.06))
         if hanging
         else cone(0.085, 0.26, (0.12, y + 0.05, z + head + 0.06), top=0.03)
     )

@@ -46,7 +46,7 @@ def tree(b: Builder) -> None:
             "leaves",
         )
         b.layout(f"{count_word(leaves)} drooping leaves atop a tall bare trunk")
-        top.append(sphere(0.16, (0, 0, trunk)))
+        top.append(sphere(0.18, (0, 0, trunk)))
     else:
         tall = b.uniform(0.34, 0.6)
         crown = [ellipsoid(0.45, 0.45, tall, (0, 0, trunk + tall * 0.8))]
@@ -79,7 +79,7 @@ def cactus(b: Builder) -> None:
             "stem", [capsule(0.15, (0, 0, floor + 0.1), (0, 0, floor + height))], green, b.pattern(green), "plant skin"
         )
         lift = b.uniform(0.25, 0.4) * height
-        arm = bent(0.09, (0.23, 0, floor + lift), (0.4, 0, floor + lift), (0.4, 0, floor + lift + 0.35))
+        arm = bent(0.09, (0.21, 0, floor + lift), (0.4, 0, floor + lift), (0.4, 0, floor + lift + 0.35))
         hue = b.choice((green, b.color()))
         b.part(
             "arm",
@@ -98,9 +98,9 @@ def cactus(b: Builder) -> None:
     else:
         pads = b.integer(1, 3)
         tips = (
-            [(0.0, 0.0, 0.88), (0.42, 0.0, 0.58), (-0.42, 0.0, 0.58)][:pads]
+            [(0.0, 0.0, 0.88), (0.4, 0.0, 0.55), (-0.4, 0.0, 0.55)][:pads]
             if pads != 2
-            else [(0.4, 0, 0.62), (-0.4, 0, 0.62)]
+            else [(0.38, 0, 0.58), (-0.38, 0, 0.58)]
         )
         b.part("stem", [ellipsoid(0.3, 0.1, 0.36, (0, 0, floor + 0.3))], green, b.pattern(green), "plant skin")
         leaf = [ellipsoid(0.15, 0.08, 0.27, (x, 0, floor + z)).turned("y", np.sign(x) * 50) for x, _, z in tips]
@@ -138,7 +138,7 @@ def flower(b: Builder) -> None:
         b.layout(f"an upright cup of {count_word(petals)} petals on a stem")
     else:
         petals = b.integer(4, 6)
-        petal = ellipsoid(0.15, 0.14, 0.055, (0.32, 0, stem + 0.12)).turned("y", -35)
+        petal = ellipsoid(0.15, 0.14, 0.055, (0.28, 0, stem + 0.11)).turned("y", -35)
         solids = around(petal, petals, 90)
         core_solid = [ellipsoid(0.2, 0.2, 0.22, (0, 0, stem + 0.2))]
         b.layout(f"{count_word(petals)} open petals around a round bud")
@@ -186,7 +186,7 @@ def mushroom(b: Builder) -> None:
         b.layout("a plain domed cap on a thick stem")
     else:
         ground = box(1.1, 0.95 if number == 3 else 0.5, 0.1, (0, -0.22 if number == 3 else 0, 0.05))
-        b.part("ground", [ground], b.other_color(stalk), counted=False)
+        b.part("base", [ground], b.other_color(stalk), counted=False)
         b.layout(f"{count_word(number)} mushrooms of different height side by side")
     b.symmetry("round" if number == 1 else "none")
 
@@ -229,7 +229,7 @@ def potted_plant(b: Builder) -> None:
         b.part(
             "leaf", list(zip(*(around(p, leaves) for p in blade), strict=True)), green, b.pattern(green, 0.3), "leaves"
         )
-        b.part("bud", [dome(0.17, 0.34, (0, 0, deep))], b.choice((green, b.other_color(green))), counted=False)
+        b.part("center", [dome(0.17, 0.34, (0, 0, deep))], b.choice((green, b.other_color(green))), counted=False)
         b.layout(
             f"{count_word(leaves)} {'drooping' if kind == 'potted fern' else 'pointed'} leaves spreading from a pot"
         )

@@ -39,10 +39,10 @@ def bridge(b: Builder) -> None:
         return
     piers = b.integer(2, 5) if kind == "beam bridge" else 2
     pier = box(0.13, wide * 0.8, high, (0, 0, high / 2))
-    b.part("pillar", row(pier, piers, (1.36 / (piers - 1), 0, 0)), b.other_color(hue), material="stone")
+    b.part("column", row(pier, piers, (1.36 / (piers - 1), 0, 0)), b.other_color(hue), material="stone")
     if kind == "beam bridge":
         b.part("railing", railings(wide, high), b.other_color(hue))
-        b.layout(f"a straight deck on {count_word(piers)} pillars")
+        b.layout(f"a straight deck on {count_word(piers)} columns")
         return
     timber = b.color()
     walls = both_sides(box(1.2, 0.08, 0.34, (0, wide / 2 - 0.03, high + 0.2)), "y")
@@ -191,13 +191,13 @@ def well(b: Builder) -> None:
         counted=False,
     )
     timber, top = b.other_color(stone), high + 0.6
-    b.part("post", both_sides(box(0.1, 0.1, top, (wide, 0, top / 2))), timber, material="wood")
+    b.part("pole", both_sides(box(0.1, 0.1, top, (wide, 0, top / 2))), timber, material="wood")
     if kind == "open well":
         beam: list[Solid] = [rod(0.055, (-wide, 0, top - 0.06), (wide, 0, top - 0.06))]
-        b.layout("a ring of stones with two posts and a beam")
+        b.layout("a ring of stones with two poles and a beam")
     else:
         beam = [gable(wide * 1.5, 0.34, wide * 2 + 0.36, (0, 0, top - 0.04)).turned("z", 90, (0, 0, 0))]
-        b.layout(f"a {'square' if kind == 'square well' else 'round'} wall under a gable roof on two posts")
+        b.layout(f"a {'square' if kind == 'square well' else 'round'} wall under a gable roof on two poles")
     b.part("beam" if kind == "open well" else "roof", [beam], b.other_color(timber), material="wood")
     pail = [cone(0.11, 0.22, (0, 0, high + 0.1), top=0.14), capsule(0.05, (0, 0, high + 0.2), (0, 0, top + 0.04))]
     b.part("bucket", [pail], b.other_color(stone, timber), material="wood")

@@ -179,8 +179,8 @@ def skyscraper(b: Builder) -> None:
             capsule(0.045, (0, 0, high), (0, 0, high + 0.45)),
         ]
     b.part("tower", shaft, hue, b.pattern(hue, 0.2, ("gradient", "two-tone")), b.choice(("metal", "stone", "concrete")))
-    b.part("window band", panes, b.other_color(hue), material="glass", counted=count == 1)
-    b.part("skybridge" if count == 2 else "roof", [roof], glass)
+    b.part("band", panes, b.other_color(hue), material="glass", counted=count == 1)
+    b.part("bridge" if count == 2 else "roof", [roof], glass)
     plinth = box(1.3 if count == 2 else wide * 1.6, wide * 1.6, 0.12, (0, 0, 0.06))
     b.part("base", [plinth], b.other_color(hue), material="stone")
     shape = {"twin skyscraper": "two equal blocks", "stepped skyscraper": "blocks narrowing step by step"}

@@ -34,13 +34,13 @@ def chess_piece(b: Builder) -> None:
     b.part("body", [body], wood, b.pattern(wood, 0.3), stuff, counted=False)
     base = [cylinder(foot, 0.14, (0, 0, 0.07)), cylinder(foot * 0.82, 0.12, (0, 0, 0.17))]
     b.part("base", [base], b.choice((wood, b.color())), material=stuff)
-    b.part("collar", [cylinder(slim + 0.12, 0.09, (0, 0, z))], b.other_color(wood), material=stuff)
+    b.part("ring", [cylinder(slim + 0.12, 0.09, (0, 0, z))], b.other_color(wood), material=stuff)
     points, hue = b.integer(4, 6), b.choice((wood, b.color()))
     heads: dict[str, tuple[Solid, str]] = {
         "chess rook": (cylinder(0.29, 0.2, (0, 0, z + 0.14)), f"{count_word(points)} teeth on a round top"),
         "chess queen": (
             cone(0.17, 0.32, (0, 0, z + 0.18), top=0.3),
-            f"a flared crown with {count_word(points)} points",
+            f"a flared crown with {count_word(points)} spikes",
         ),
         "chess king": (cone(0.15, 0.32, (0, 0, z + 0.18), top=0.26), "a flared crown bearing a cross"),
         "chess bishop": (ellipsoid(0.21, 0.21, 0.3, (0, 0, z + 0.28)), "an oval head with a ball"),
@@ -52,7 +52,7 @@ def chess_piece(b: Builder) -> None:
         tooth = box(0.15, 0.13, 0.16, (0.22, 0, z + 0.3))
         b.part("tooth", around(tooth, points, 90), b.choice((hue, b.color())), material=stuff)
     elif kind == "chess queen":
-        b.part("point", around(sphere(0.085, (0.26, 0, z + 0.38)), points, 90), b.other_color(hue), material=stuff)
+        b.part("spike", around(sphere(0.085, (0.26, 0, z + 0.38)), points, 90), b.other_color(hue), material=stuff)
     elif kind == "chess king":
         cross = [box(0.09, 0.09, 0.36, (0, 0, z + 0.48)), box(0.27, 0.09, 0.09, (0, 0, z + 0.52))]
         b.part("cross", [cross], b.other_color(hue), material=stuff)
@@ -109,7 +109,7 @@ def helmet(b: Builder) -> None:
         visor(b, wide, high, shell)
         return
     if kind == "viking helmet":
-        b.part("rim", [cylinder(wide + 0.06, 0.14, (0, 0, 0.07))], b.other_color(shell), material="metal")
+        b.part("ring", [cylinder(wide + 0.06, 0.14, (0, 0, 0.07))], b.other_color(shell), material="metal")
         horn = bent(0.1, (wide * 0.9, 0, drop + 0.1), (wide + 0.24, 0, drop + 0.16))
         horn.append(rod(0.1, (wide + 0.24, 0, drop + 0.14), (wide + 0.34, 0, drop + 0.56), 0.035))
         b.part("horn", paired(horn), b.other_color(shell))
