@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Int8
 
+from maquette.corpus.catalog import category_of
 from maquette.corpus.program import Design
 from maquette.corpus.rasterise import voxelise_design
 from maquette.corpus.splits import Split, designs
@@ -35,6 +36,11 @@ def record_of(design: Design, resolution: int = 32) -> Record:
     """All forms of one design."""
     voxels, part_index = voxelise_design(design, resolution)
     coarse, _ = voxelise_design(design, resolution, coarse=True)
+    return worded(design, voxels, coarse, part_index)
+
+
+def worded(design: Design, voxels: Voxels, coarse: Voxels, part_index: Int8[np.ndarray, "r r r"]) -> Record:
+    """A record of shapes that are there already."""
     return Record(design, voxels, coarse, part_index, captions(design), plan(design), description(design))
 
 
@@ -49,4 +55,4 @@ def prompt_of(design: Design, length: int) -> Prompt:
     said = caption(design, length)
     style = f"-{design.style}" if design.style else ""
     id = f"{design.family}{style}-{design.seed}-{length}".replace(" ", "-")
-    return Prompt(id=id, text=said.text, family=design.family, parts=said.parts)
+    return Prompt(id=id, text=said.text, category=category_of(design), family=design.family, parts=said.parts)
