@@ -35,20 +35,19 @@ def train_evaluators(
     codec: str = "tiny",
     objects: int = 4000,
     held_out: int = 400,
-    alignment_steps: int = 900,
-    recogniser_steps: int = 900,
-    seed: int = 23,
+    steps: int = 1500,
+    seed: int = 0,
 ) -> dict[str, float]:
     """Writes `alignment.safetensors`, `recogniser.safetensors` and `card.json` into `folder`; returns the held-out figures."""
     began = time.time()
     judge = VoxelCodec.load(codec) if codec else None
     make_data(data / "heldout", split="heldout", objects=held_out, seed=HELD_OUT_SEED, codec=judge)
-    make_data(data / "evaluators", split="train", objects=objects, seed=seed, half=1, evaluator=True, codec=judge)
+    make_data(data / "evaluators", split="train", objects=objects, seed=seed + 6, half=1, evaluator=True, codec=judge)
     learnt, unseen = read_data(data / "evaluators"), read_data(data / "heldout")
     words = gather_words(learnt)
     families, parts = tuple(FAMILIES), tuple(sorted({name for one in learnt.labels for name in one.parts}))
-    dual = train_dual(learnt, words, steps=alignment_steps, batch=48, peak=2e-3, seed=seed)
-    recogniser = train_recogniser(learnt, families, parts, steps=recogniser_steps, batch=48, peak=2e-3, seed=seed + 1)
+    dual = train_dual(learnt, words, steps=steps, batch=48, peak=2e-3, seed=seed + 100)
+    recogniser = train_recogniser(learnt, families, parts, steps=steps, batch=48, peak=2e-3, seed=seed + 101)
     save_network(dual, folder / "alignment.safetensors")
     save_network(recogniser, folder / "recogniser.safetensors")
     figures = dual_figures(dual, words, unseen) | recogniser_figures(recogniser, families, parts, unseen)

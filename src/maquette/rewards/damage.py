@@ -269,7 +269,7 @@ def patches(grid: Grid, rng: np.random.Generator, strength: float) -> Grid:
 def side_colors(grid: Grid, rng: np.random.Generator, strength: float) -> Grid:
     """One side is painted differently from the other."""
     side = _half(rng, len(grid.occupancy))[..., None]
-    other = _any_color(rng) if rng.random() < 0.5 else grid.color[..., rng.permutation(3)]
+    other = _any_color(rng) if rng.random() < 0.7 else np.roll(grid.color, int(rng.integers(1, 3)), -1)
     return _painted(grid, np.where(side, grid.color + (0.5 + 0.5 * strength) * (other - grid.color), grid.color))
 
 

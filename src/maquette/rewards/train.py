@@ -29,9 +29,8 @@ def train_scorers(
     codec: str = "tiny",
     objects: int = 4000,
     held_out: int = 400,
-    semantic_steps: int = 1500,
-    quality_steps: int = 900,
-    seed: int = 11,
+    steps: int = 1500,
+    seed: int = 0,
 ) -> dict[str, float]:
     """Writes `semantic.safetensors`, `quality.safetensors` and `card.json` into `folder`; returns the held-out figures.
 
@@ -40,16 +39,16 @@ def train_scorers(
     began = time.time()
     judge = VoxelCodec.load(codec) if codec else None
     make_data(data / "heldout", split="heldout", objects=held_out, seed=HELD_OUT_SEED, codec=judge)
-    make_data(data / "scorers", split="train", objects=objects, seed=seed, half=0, codec=judge)
+    make_data(data / "scorers", split="train", objects=objects, seed=seed + 5, half=0, codec=judge)
     learnt, unseen = read_data(data / "scorers"), read_data(data / "heldout")
     words, families = gather_words(learnt), tuple(FAMILIES)
     semantic = SemanticScorer(
-        train_semantic(learnt, words, families, steps=semantic_steps, batch=40, peak=2e-3, seed=seed),
+        train_semantic(learnt, words, families, steps=steps, batch=40, peak=2e-3, seed=seed),
         words,
         families,
         tuple(COLORS),
     )
-    quality = QualityScorer(train_quality(learnt, steps=quality_steps, batch=12, peak=1.5e-3, seed=seed + 1))
+    quality = QualityScorer(train_quality(learnt, steps=steps * 3 // 5, batch=12, peak=1.5e-3, seed=seed + 1))
     save_network(semantic.network, folder / "semantic.safetensors")
     save_network(quality.network, folder / "quality.safetensors")
     figures = semantic_figures(semantic, unseen) | quality_figures(quality, unseen)
