@@ -6,12 +6,14 @@ Screen positions are snapped to 1/256 of a pixel, so that edge functions are exa
 
 The threads are Python's, with the lock released, and not numba's own: those abort the process when two Python threads
 draw at once or when it forks after drawing, and take longer to compile. NUMBA_NUM_THREADS sets how many.
+`no_type_check` keeps the tests' shape checks out of compiled code.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from typing import no_type_check
 
 import numpy as np
 from numba import config as numba_config
@@ -82,6 +84,7 @@ def pack(meshes: Sequence[Mesh], paint: Paint) -> tuple[np.ndarray, np.ndarray, 
 
 
 @njit(cache=True, nogil=True)
+@no_type_check
 def vertex_normals(vertices, faces, vertex_start, face_start):
     """Unit normals of all vertices, by the weights of Max (1999): how a flat side is cut has no effect."""
     normals = np.zeros((len(vertices), 3), np.float32)
@@ -107,22 +110,33 @@ def vertex_normals(vertices, faces, vertex_start, face_start):
 
 
 @njit(cache=True, inline="always")
+@no_type_check
+def _between(vertices, i, j):
+    """The way from vertex i to vertex j, in double precision: products of huge coordinates overflow in single."""
+    x, y, z = np.float64(vertices[j, 0]), np.float64(vertices[j, 1]), np.float64(vertices[j, 2])
+    return x - vertices[i, 0], y - vertices[i, 1], z - vertices[i, 2]
+
+
+@njit(cache=True, inline="always")
+@no_type_check
 def _square(vertices, i, j):
     """The squared distance of two vertices."""
-    x, y, z = vertices[i, 0] - vertices[j, 0], vertices[i, 1] - vertices[j, 1], vertices[i, 2] - vertices[j, 2]
+    x, y, z = _between(vertices, i, j)
     return x * x + y * y + z * z
 
 
 @njit(cache=True, inline="always")
+@no_type_check
 def _face_normal(vertices, faces, f, first):
     """The face's normal with twice its area as length."""
     a, b, c = first + faces[f, 0], first + faces[f, 1], first + faces[f, 2]
-    ux, uy, uz = vertices[b, 0] - vertices[a, 0], vertices[b, 1] - vertices[a, 1], vertices[b, 2] - vertices[a, 2]
-    vx, vy, vz = vertices[c, 0] - vertices[a, 0], vertices[c, 1] - vertices[a, 1], vertices[c, 2] - vertices[a, 2]
+    ux, uy, uz = _between(vertices, a, b)
+    vx, vy, vz = _between(vertices, a, c)
     return uy * vz - uz * vy, uz * vx - ux * vz, ux * vy - uy * vx
 
 
 @njit(cache=True, nogil=True)
+@no_type_check
 def _draw_every(
     worker, workers, vertices, faces, colors, normals, vertex_start, face_start,
     eyes, axes, focal, samples, light, rgb, depth, normal, mask,
@@ -142,6 +156,7 @@ def _draw_every(
 
 
 @njit(cache=True)
+@no_type_check
 def _project(vertices, eye, axes, focal, size):
     """Column, row (in pixels, snapped) and 1 / depth of every vertex; 1 / depth is 0 at or behind the near plane."""
     screen = np.zeros((len(vertices), 3), np.float64)
@@ -160,6 +175,7 @@ def _project(vertices, eye, axes, focal, size):
 
 
 @njit(cache=True)
+@no_type_check
 def _nearest_faces(screen, faces, size):
     """The nearest face at each pixel centre, -1 where none; the earlier face wins a tie."""
     nearest = np.full((size, size), np.int32(-1))
@@ -206,6 +222,7 @@ def _nearest_faces(screen, faces, size):
 
 
 @njit(cache=True)
+@no_type_check
 def _shade(
     vertices, faces, colors, normals, screen, nearest, axes, samples, light, rgb, depth, normal, mask
 ):  # fmt: skip
@@ -238,6 +255,7 @@ def _shade(
 
 
 @njit(cache=True)
+@no_type_check
 def _shade_sample(vertices, face, colors, normals, screen, axes, light, px, py, out):
     """Colour (0..1), unit normal towards the viewer and 1 / depth of one face at one screen point, into `out` [7]."""
     a, b, c = face[0], face[1], face[2]
@@ -260,6 +278,7 @@ def _shade_sample(vertices, face, colors, normals, screen, axes, light, px, py, 
 
 
 @njit(cache=True)
+@no_type_check
 def _normal_at(vertices, face, normals, wa, wb, wc):
     """The unit normal inside a face: its corners' smooth normals, but the face's own at a corner on a crease."""
     fx, fy, fz = _face_normal(vertices, face.reshape(1, 3), 0, 0)
@@ -276,6 +295,7 @@ def _normal_at(vertices, face, normals, wa, wb, wc):
 
 
 @njit(cache=True)
+@no_type_check
 def _shading(nx, ny, nz, axes, light):
     """Brightness of a normal: constant, from the sky, from the headlight and from the key light (see `lighting.py`)."""
     right = nx * axes[0, 0] + ny * axes[0, 1] + nz * axes[0, 2]

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import imageio.v2 as imageio
+import matplotlib
 import numpy as np
 from jaxtyping import UInt8
 from PIL import Image, ImageDraw, ImageFont
@@ -45,12 +46,12 @@ def contact_sheet(
         raise ValueError(f"There are {len(tiles)} pictures but {len(captions)} captions.")
     width, height = max(t.width for t in tiles), max(t.height for t in tiles)
     columns = min(columns or max(1, round((1.6 * len(tiles) * height / width) ** 0.5)), len(tiles))
-    font = ImageFont.load_default(size=min(max(width // 17, 11), 18))
+    font = _font(min(max(width // 18, 10), 16))
     texts = [_wrapped(caption, font, width) for caption in captions] or [""] * len(tiles)
     line = sum(font.getmetrics()) + 3
     rows = [range(start, min(start + columns, len(tiles))) for start in range(0, len(tiles), columns)]
     below = [max(text.count("\n") + 1 if text else 0 for text in (texts[i] for i in row)) * line for row in rows]
-    heading = ImageFont.load_default(size=22)
+    heading = _font(20)
     top = MARGIN + (sum(heading.getmetrics()) + GAP if title else 0)
     page_height = top + sum(height + extra + 2 * GAP for extra in below) - GAP + MARGIN // 2
     page = Image.new("RGB", (2 * MARGIN + columns * (width + GAP) - GAP, page_height), PAGE)
@@ -65,13 +66,18 @@ def contact_sheet(
     return page
 
 
+def _font(size: int) -> ImageFont.FreeTypeFont:
+    """DejaVu Sans, which matplotlib brings along: Pillow's own font lacks all but the commonest letters."""
+    return ImageFont.truetype(Path(matplotlib.get_data_path()) / "fonts" / "ttf" / "DejaVuSans.ttf", size)
+
+
 def _tiles(pictures: Views | Sequence[Image.Image] | UInt8[np.ndarray, "a h w 3"]) -> list[Image.Image]:
     if isinstance(pictures, Views):
         return [Image.fromarray(np.concatenate(list(views), axis=1)) for views in pictures.rgb]
     return [p.convert("RGB") if isinstance(p, Image.Image) else Image.fromarray(p) for p in pictures]
 
 
-def _wrapped(text: str, font: ImageFont.FreeTypeFont | ImageFont.ImageFont, width: int) -> str:
+def _wrapped(text: str, font: ImageFont.FreeTypeFont, width: int) -> str:
     """The text in lines no wider than `width` pixels, at most six; words longer than a line are cut."""
     lines = [""]
     for word in text.split():

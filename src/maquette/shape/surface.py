@@ -3,12 +3,14 @@
 The blurred field is held above the level at every occupied voxel's centre and below it at every other, so that nothing one
 voxel thick is lost and nothing one voxel apart is joined; where the shape (or the gap) is that thin, it is held well away
 from the level, which keeps a rod about as thick as its voxels. Padding closes shapes that touch the grid's border.
+`no_type_check` keeps the tests' shape checks out of compiled code.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import no_type_check
 
 import numpy as np
 from jaxtyping import Bool, Float32
@@ -64,6 +66,7 @@ def filled(occupancy: Bool[np.ndarray, "r r r"]) -> Bool[np.ndarray, "r r r"]:
 
 
 @njit(cache=True, nogil=True)
+@no_type_check
 def _outside(occupancy):
     """What a flood from outside reaches, on the grid padded by one."""
     a, b, c = occupancy.shape
@@ -94,6 +97,7 @@ def _outside(occupancy):
 
 
 @njit(cache=True, nogil=True)
+@no_type_check
 def _field(solid, blur):
     """The blurred occupancy, padded by one, held off the level on each voxel's own side."""
     r = len(solid)
@@ -117,6 +121,7 @@ def _field(solid, blur):
 
 
 @njit(cache=True, nogil=True)
+@no_type_check
 def _blur_rows(grid, blur):
     """Blurred along the last axis, which becomes the first: three times blurs a cube along every axis and restores it."""
     a, b, c = grid.shape
@@ -131,6 +136,7 @@ def _blur_rows(grid, blur):
 
 
 @njit(cache=True, nogil=True)
+@no_type_check
 def _is_thin(hard, i, j, k):
     """Whether no 2 x 2 x 2 block of voxels of the same kind holds this one."""
     n, kind = len(hard), hard[i, j, k]
@@ -180,6 +186,7 @@ def _halved(vertices: np.ndarray, faces: np.ndarray, pair: Sequence[tuple[int, i
 
 
 @njit(cache=True, nogil=True)
+@no_type_check
 def _nearest_color(vertices, solid, color):
     """The colour of the nearest solid voxel around each vertex (padded indices), which is the one that it bounds."""
     r, paint = len(solid), np.zeros((len(vertices), 3), np.float32)
@@ -199,6 +206,7 @@ def _nearest_color(vertices, solid, color):
 
 
 @njit(cache=True, nogil=True)
+@no_type_check
 def _taubin(vertices, faces, pairs):
     """Pairs of smoothing steps, each moving a vertex towards, then away from the mean of its neighbours; in place."""
     count = np.zeros(len(vertices), np.float32)

@@ -12,7 +12,7 @@ Two conventions place a mesh in the grid, and they give different voxels:
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, no_type_check
 
 import numpy as np
 from jaxtyping import Float64
@@ -78,6 +78,7 @@ def _z_up(grid: np.ndarray) -> np.ndarray:
 
 
 @njit(cache=True, nogil=True)
+@no_type_check
 def _touched(vertices, faces, paint, r):
     """Occupancy [r r r] and the colours of the nearest surface points [r r r 3] (none where `paint` is empty)."""
     occupancy = np.zeros((r, r, r), np.bool_)
@@ -115,6 +116,7 @@ def _touched(vertices, faces, paint, r):
 
 
 @njit(cache=True, nogil=True)
+@no_type_check
 def _reach(corners, size, r):
     """First voxel and one past the last, along each axis, that a triangle may touch; like open3d's, this starts at the
     voxel that holds the lowest corner, so that a triangle in the plane between two voxels belongs to the upper one."""
@@ -129,6 +131,7 @@ def _reach(corners, size, r):
 
 
 @njit(cache=True, nogil=True)
+@no_type_check
 def _plane_reach(corners, normal, x, y, first, last, size):
     """The part of `first`..`last` in the column at (x, y) that the triangle's plane may touch, and a voxel to spare."""
     reach = 0.5 * size * (abs(normal[0]) + abs(normal[1]) + abs(normal[2]))
@@ -143,6 +146,7 @@ def _plane_reach(corners, normal, x, y, first, last, size):
 
 
 @njit(cache=True, nogil=True)
+@no_type_check
 def _overlaps(corners, x, y, z, half):
     """Whether a triangle and the cube of half side `half` about (x, y, z) meet: none of 13 axes separates them."""
     ax, ay, az = corners[0, 0] - x, corners[0, 1] - y, corners[0, 2] - z
@@ -172,6 +176,7 @@ def _overlaps(corners, x, y, z, half):
 
 
 @njit(cache=True, inline="always")
+@no_type_check
 def _apart(a, b, p, q, s, t, half):
     """Whether the axis (a, -b) in a coordinate plane separates the points (p, q) and (s, t) from the square's shadow."""
     first, second, reach = a * p - b * q, a * s - b * t, half * (abs(a) + abs(b))
@@ -179,6 +184,7 @@ def _apart(a, b, p, q, s, t, half):
 
 
 @njit(cache=True, nogil=True)
+@no_type_check
 def _closest(corners, x, y, z, weights):
     """Squared distance of a point from a triangle; `weights` become the barycentric weights of the closest point."""
     point = np.array([x, y, z])
@@ -212,5 +218,6 @@ def _closest(corners, x, y, z, weights):
 
 
 @njit(cache=True, inline="always")
+@no_type_check
 def _dot(a, b):
     return a[0] * b[0] + a[1] * b[1] + a[2] * b[2]
