@@ -55,7 +55,7 @@ def tower(b: Builder) -> None:
         if kind == "water tower":
             tank = [cylinder(0.36, 0.5, (0, 0, high + 0.2))]
         b.part("cabin" if kind == "watchtower" else "tank", [tank], hue, b.pattern(hue), b.choice(("wood", "metal")))
-        prop = rod(0.08, (0.38, 0, 0), (0.27, 0, high + 0.12))
+        prop = rod(0.09, (0.34, 0, 0), (0.28, 0, high + 0.12))
         b.part("leg", around(prop, legs, 45), b.other_color(hue), material="wood")
         cover = cone(
             0.42 if kind == "water tower" else 0.52, 0.32, (0, 0, high + (0.59 if kind == "water tower" else 0.5))
