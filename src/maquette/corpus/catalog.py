@@ -6,11 +6,12 @@ from maquette.corpus.families_buildings import BUILDINGS
 from maquette.corpus.families_food import FOOD
 from maquette.corpus.families_furniture import FURNITURE
 from maquette.corpus.families_living import LIVING
+from maquette.corpus.families_tools import TOOLS
 from maquette.corpus.families_vehicles import VEHICLES
 from maquette.corpus.program import Design, Family, build
 from maquette.corpus.sight import look, reduce_to
 
-FAMILIES: dict[str, Family] = {**FURNITURE, **LIVING, **BUILDINGS, **FOOD, **VEHICLES}
+FAMILIES: dict[str, Family] = {**FURNITURE, **LIVING, **BUILDINGS, **FOOD, **VEHICLES, **TOOLS}
 """Every kind of object, in a fixed order."""
 
 
