@@ -13,6 +13,8 @@ from maquette.rewards.fit import fit, varied
 from maquette.rewards.networks import Judged, QualityNetwork
 from maquette.rewards.scorers import reduced
 
+VIEWS = 4
+"""Views of an object that one training step looks at; all six are looked at afterwards."""
 LEAST = 0.1
 """Difference of severity below which two looks are not compared."""
 
@@ -27,23 +29,20 @@ def looks_good(labels: Labels) -> Float[np.ndarray, " looks"]:
     return (1.0 - severity_of(labels)) * (0.85 + 0.15 * labels.symmetry)
 
 
-def train_quality(
-    data: Pictures, *, steps: int, batch: int, peak: float, seed: int, network: QualityNetwork | None = None
-) -> QualityNetwork:
-    """A trained network (from `network` on where given): `steps` batches of all looks and views of `batch` objects."""
+def train_quality(network: QualityNetwork, data: Pictures, *, steps: int, batch: int, peak: float, seed: int) -> None:
+    """Trains the network in place: `steps` batches of all looks of `batch` objects in four views each."""
     torch.manual_seed(seed)
-    network = network or QualityNetwork()
     rng = np.random.default_rng(seed)
     fit(network, lambda step: _loss(network, data, batch, rng), steps=steps, peak=peak, name="quality scorer")
-    return network
 
 
 def _loss(network: QualityNetwork, data: Pictures, batch: int, rng: np.random.Generator) -> Tensor:
     objects = [int(o) for o in rng.integers(len(data), size=batch)]
     labels = [data.labels[o] for o in objects]
     looks = len(labels[0].looks)
-    rgba = data.rows(np.repeat(objects, looks).tolist(), list(range(looks)) * batch)
-    judged = network(varied(rgba, rng))
+    views = np.sort(rng.permutation(6)[:VIEWS])
+    rgba = data.rows(np.repeat(objects, looks).tolist(), list(range(looks)) * batch)[:, views]
+    judged = network(varied(rgba, rng), torch.from_numpy(views))
     severity = torch.from_numpy(np.stack([severity_of(one) for one in labels])).float()
     grey = torch.tensor([[look.grey for look in one.looks] for one in labels])
     return (

@@ -37,6 +37,7 @@ class Learner:
 
 
 def train_semantic(
+    network: SemanticNetwork,
     data: Pictures,
     words: Words,
     families: tuple[str, ...],
@@ -45,17 +46,14 @@ def train_semantic(
     batch: int,
     peak: float,
     seed: int,
-    network: SemanticNetwork | None = None,
-) -> SemanticNetwork:
-    """A trained network (from `network` on where given): `steps` batches of `batch` objects in three looks and three views each."""
+) -> None:
+    """Trains the network in place: `steps` batches of `batch` objects in three looks and three views each."""
     torch.manual_seed(seed)
-    network = network or SemanticNetwork(len(words), len(families), len(COLORS))
     names = tuple(sorted({name for one in data.labels for name in one.parts}))
     learner = Learner(network, data, words, families, names)
     by_family = families_of(data.labels)
     rng = np.random.default_rng(seed)
     fit(network, lambda step: _loss(learner, by_family, batch, rng), steps=steps, peak=peak, name="semantic scorer")
-    return network
 
 
 def _loss(learner: Learner, by_family: dict[str, np.ndarray], batch: int, rng: np.random.Generator) -> Tensor:

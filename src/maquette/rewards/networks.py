@@ -189,14 +189,15 @@ class QualityNetwork(nn.Module):
         self.across = nn.TransformerEncoderLayer(WIDTH, 4, 2 * WIDTH, 0.0, "relu", batch_first=True, norm_first=True)
         self.consistency = nn.Sequential(nn.LayerNorm(2 * WIDTH), nn.Linear(2 * WIDTH, 64), nn.SiLU(), nn.Linear(64, 2))
 
-    def forward(self, views: Float[Tensor, "a v 4 64 64"]) -> Judged:
-        """Raises ValueError for more than six views: the networks know the places of the six `maquette-6` cameras."""
+    def forward(self, views: Float[Tensor, "a v 4 64 64"], places: Int64[Tensor, " v"] | None = None) -> Judged:
+        """`places` says which of the six `maquette-6` cameras each view is from (default: the first v). ValueError for more than six."""
         if views.shape[1] > MOST_VIEWS:
             raise ValueError(
                 f"the small scorers look at up to {MOST_VIEWS} views (cameras maquette-6), got {views.shape[1]}"
             )
         summary = functional.silu(self.summary(self.trunk(views)))
-        together = self.across(summary + self.view[: views.shape[1]])
+        places = torch.arange(views.shape[1]) if places is None else places
+        together = self.across(summary + self.view[places])
         logits = self.consistency(torch.cat([together.mean(1), together.amax(1)], -1))
         return Judged(
             self.preference(summary).squeeze(-1),
