@@ -175,7 +175,10 @@ def rocket(b: Builder) -> None:
         ]
         b.part(
             "booster",
-            [[s.turned("z", a, about=(0, 0, 0)) for s in side] for a in [90 + 360 * i / fins for i in range(fins)]],
+            [
+                [s.turned("z", a, about=(0, 0, 0)) for s in side]
+                for a in [(45 if fins == 4 else 90) + 360 * i / fins for i in range(fins)]
+            ],
             b.color(),
             material="metal",
         )

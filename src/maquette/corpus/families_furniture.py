@@ -50,7 +50,11 @@ def table(b: Builder) -> None:
         b.part("leg", four_corners(leg) + middle, leg_paint, material=b.choice(("wood", "metal")))
         if kind == "coffee table":
             b.part("shelf", [box(long - 2 * t, deep - 2 * t, 0.06, at=(0, 0, 0.12))], b.color(), material="wood")
-        elif b.chance(0.5):
+        elif legs == 6 or b.chance(0.5):
+            cloth = b.other_color(paint)
+            runner = box(long * b.uniform(0.3, 0.5), deep + 0.06, 0.12, at=(0, 0, height))
+            b.part("cloth", [runner], cloth, b.pattern(cloth, 0.4), "fabric")
+        else:
             b.part(
                 "vase", [cone(0.07, 0.2, at=(0, 0, height + 0.14), top=0.11)], b.other_color(paint), material="glass"
             )

@@ -140,7 +140,7 @@ def lamp(b: Builder) -> None:
         pole = [cylinder(thick, height, at=(0, 0, height / 2))]
     b.part("pole", [pole], b.color(), material="metal")
     if not ball:
-        b.part("bulb", [sphere(0.1, at=(x, 0, low - 0.03))], b.color("yellow", "white", "orange"), material="glass")
+        b.part("bulb", [sphere(0.1, at=(x, 0, low - 0.045))], b.color("yellow", "white", "orange"), material="glass")
     feet = b.integer(3, 5) if kind == "floor lamp" and b.chance(0.6) else 0
     if feet:
         b.part("foot", around(rod(0.045, (0, 0, 0.3), (0, -0.3, 0.03)), feet), b.color(), material="wood")

@@ -16,6 +16,7 @@ from maquette.corpus.solids import (
     front_extrusion,
     revolve,
     rod,
+    row,
     sphere,
     torus,
 )
@@ -25,23 +26,24 @@ def umbrella(b: Builder) -> None:
     kind, r, tall = (
         b.choice(("umbrella", "closed umbrella", "beach umbrella")),
         b.uniform(0.45, 0.58),
-        b.uniform(0.8, 1.05),
+        b.uniform(0.85, 1.1),
     )
-    paint, rod_paint = b.color(), b.color()
+    paint, rod_paint, tiers = b.color(), b.color(), 1
     if kind == "closed umbrella":
         r = b.uniform(0.12, 0.17)
         b.part(
             "canopy",
-            [revolve([(0, 0.3), (0.07, 0.3), (r, 0.44), (0.05, tall), (0, tall)])],
+            [revolve([(0, 0.4), (0.07, 0.4), (r, 0.52), (0.05, tall), (0, tall)])],
             paint,
             b.pattern(paint, 0.6),
             "fabric",
         )
     else:
-        deep = b.uniform(0.24, 0.36)
-        shell = [dome(r, deep, at=(0, 0, tall))] if b.chance(0.6) else [cone(r, deep, at=(0, 0, tall + deep / 2))]
-        b.part("canopy", [shell], paint, b.pattern(paint, 0.6), "fabric")
-        tall += deep
+        deep, tiers, domed = b.uniform(0.22, 0.32), b.integer(1, 2), b.chance(0.6)
+        sizes = [(r * (1 - 0.4 * i), deep * (1 - 0.3 * i), tall + (deep + 0.14) * i) for i in range(tiers)]
+        shells = [dome(v, h, at=(0, 0, z)) if domed else cone(v, h, at=(0, 0, z + h / 2)) for v, h, z in sizes]
+        b.part("canopy", shells, paint, b.pattern(paint, 0.6), "fabric")
+        tall = sizes[-1][2] + sizes[-1][1]
     foot = 0.03 if kind == "beach umbrella" else 0.2
     b.part("pole", [cylinder(0.045, tall - foot, at=(0, 0, (tall + foot) / 2))], rod_paint, material="metal")
     b.part("tip", [cone(0.06, 0.14, at=(0, 0, tall + 0.05), top=0.03)], b.other_color(paint), material="metal")
@@ -61,7 +63,8 @@ def umbrella(b: Builder) -> None:
         "wide" if kind != "closed umbrella" and r > 0.54 else "slim" if kind == "closed umbrella" and r < 0.14 else ""
     )
     end = "a flat base" if kind == "beach umbrella" else "a hook handle" if hooked else "a straight handle"
-    b.layout(f"a {'folded' if kind == 'closed umbrella' else 'spread'} canopy on a pole over {end}")
+    look = "one folded canopy" if kind == "closed umbrella" else "one canopy" if tiers == 1 else "two stacked canopies"
+    b.layout(f"{look} on a pole over {end}")
     b.symmetry("round" if kind == "beach umbrella" or not hooked else "none")
 
 
@@ -125,6 +128,10 @@ def sword(b: Builder) -> None:
         b.other_color(grip),
         material="metal",
     )
+    gems = b.integer(0, 2)
+    gem = sphere(0.075, at=(0, -guard * 0.75 if round_guard else -0.07, z))
+    spots = row(gem, gems, (0.26, 0, 0)) if not round_guard else around(gem, gems, start=0 if gems == 1 else 90)
+    b.part("gem", spots if gems else [], b.other_color(blade), material="glass")
     b.subtype(kind)
     b.proportion("broad" if w > 0.11 else "slim" if w < 0.08 else "")
     b.proportion("long" if long > 0.92 else "short" if long < 0.6 else "")

@@ -107,18 +107,17 @@ def drum(b: Builder) -> None:
     else:
         shells = [cylinder(v, h, at=(c, 0, low + h / 2)) for v, c in zip(radii, x, strict=True)]
     b.part("shell", shells, paint, b.pattern(paint, 0.5), "wood")
+    if drums == 2:
+        b.part("bar", [box(0.3, 0.14, 0.12, at=(0.05, 0, h * 0.5))], rim, material="wood")
+    else:
+        levels = [low + h - 0.03] if kind == "goblet drum" else [low + 0.05, low + h - 0.05]
+        b.part("rim", [cylinder(r + 0.045, 0.09, at=(0, 0, z)) for z in levels], rim, material="metal")
     b.part(
         "skin",
         [cylinder(v - 0.03, 0.09, at=(c, 0, low + h + 0.01)) for v, c in zip(radii, x, strict=True)],
         skin,
         material="leather",
     )
-    if drums == 2:
-        b.part("bar", [box(0.3, 0.14, 0.12, at=(0.05, 0, h * 0.5))], rim, material="wood")
-    else:
-        levels = [low + h - 0.03] if kind == "goblet drum" else [low + 0.05, low + h - 0.05]
-        b.part("rim", [cylinder(r + 0.045, 0.09, at=(0, 0, z)) for z in levels], rim, material="metal")
-    b.parts.append(b.parts.pop(1))
     legs = b.integer(3, 4) if kind == "standing drum" else 0
     b.part("leg", around(rod(0.05, (0, -r - 0.08, 0), (0, -r + 0.06, low + 0.06)), legs), b.color(), material="metal")
     sticks = b.integer(0, 2) if kind in ("drum", "standing drum") else 0
@@ -146,7 +145,7 @@ def trumpet(b: Builder) -> None:
         b.uniform(0.85, 1.1),
         b.uniform(0.2, 0.26),
     )
-    valves, second, z = b.integer(2, 4), b.other_color(paint), 0.4
+    valves, second, z = b.integer(2, 3), b.other_color(paint), 0.4
     if kind == "french horn":
         coil = [torus(0.3, 0.06).turned("x", 90).moved(dz=0.45), rod(0.055, (0.24, 0, 0.22), (0.5, 0, 0.1))]
         b.part("tube", [[*coil, rod(0.055, (-0.24, 0, 0.66), (-0.36, 0, 0.92))]], paint, b.pattern(paint, 0.3), "metal")
@@ -157,11 +156,10 @@ def trumpet(b: Builder) -> None:
         valve = [cylinder(0.05, 0.2, at=(0, 0, 0.79)), cylinder(0.05, 0.16, at=(0, 0, 0.67))]
         b.part(
             "valve",
-            [[v.moved(dx=0.05 + 0.15 * (i - (min(valves, 3) - 1) / 2)) for v in valve] for i in range(min(valves, 3))],
+            [[v.moved(dx=0.05 + 0.15 * (i - (valves - 1) / 2)) for v in valve] for i in range(valves)],
             b.color(),
             material="metal",
         )
-        valves = min(valves, 3)
     else:
         half = long / 2
         tubes = [disc(0.055, long, at=(0, 0, z))]
@@ -183,11 +181,10 @@ def trumpet(b: Builder) -> None:
             material="metal",
         )
         if kind == "trumpet":
-            step = 0.16 if valves < 4 else 0.14
             valve = [cylinder(0.055, 0.34, at=(0, 0, z - 0.08)), cylinder(0.05, 0.2, at=(0, 0, z + 0.13))]
             b.part(
                 "valve",
-                [[v.moved(dx=step * (i - (valves - 1) / 2)) for v in valve] for i in range(valves)],
+                [[v.moved(dx=0.16 * (i - (valves - 1) / 2)) for v in valve] for i in range(valves)],
                 b.color(),
                 material="metal",
             )

@@ -44,6 +44,8 @@ def bicycle(b: Builder) -> None:
     b.part("seat", [[box(0.16, 0.28, 0.1, at=seat)]], b.color(), material="leather")
     grip = bent(t, (-0.24, f + 0.16, bar), (0, f + 0.1, bar), (0.24, f + 0.16, bar))
     b.part("handlebar", [grip], b.color(), material="metal")
+    if b.chance(0.5):
+        b.part("basket", [box(0.26, 0.2, 0.18, at=(0, f - 0.06, bar))], b.color(), material="wood")
     b.subtype(kind)
     b.proportion("tall" if kind == "penny-farthing" else "")
     said = {"bicycle": "a frame between two equal wheels", "tricycle": "one front wheel and two smaller rear wheels"}

@@ -97,6 +97,10 @@ def stool(b: Builder) -> None:
         b.part("ring", [torus(foot + (top - foot) * at / height, 0.04, at=(0, 0, at))], b.color(), material="metal")
     legs_of = around(rod(0.048, (foot, 0, 0), (top, 0, height)), legs, start=45 if square else 90)
     b.part("leg", legs_of, leg_paint, material=b.choice(("wood", "metal")))
+    if not ring:
+        pad = box(1.7 * radius, 1.7 * radius, 0.1, at=(0, 0, height + thick / 2 + 0.02))
+        pad = pad if square else cylinder(radius * 0.85, 0.1, at=(0, 0, height + thick / 2 + 0.02))
+        b.part("cushion", [pad], b.other_color(paint), material="fabric")
     b.subtype("bar stool" if height > 0.85 else "footstool" if height < 0.55 else "stool")
     b.proportion("tall" if height > 0.85 else "low" if height < 0.55 else "")
     b.proportion("thick" if thick > 0.1 else "thin")
@@ -104,7 +108,7 @@ def stool(b: Builder) -> None:
     b.layout(
         f"a {shape} seat on {count_word(legs)} "
         + ("splayed legs" if spread > 1.12 else "straight legs")
-        + (" with a ring" if ring else "")
+        + (" with a ring" if ring else " and a cushion")
     )
     b.symmetry({3: "three-fold", 4: "four-fold"}.get(legs, "round"))
 
@@ -161,6 +165,8 @@ def bench(b: Builder) -> None:
         material="stone" if stone else "metal",
     )
     slats, y = b.integer(2, 3), d / 2 - 0.05
+    if stone:
+        b.part("rail", [box(long - 0.24, 0.12, 0.1, at=(0, 0, h * 0.4))], b.color(), material="stone")
     if kind == "park bench":
         slat = box(long, 0.08, 0.11, at=(0, y, h + 0.12 + 0.11 * slats))
         post = box(0.1, 0.08, 0.22 * slats + 0.05, at=(0, y + 0.07, h + 0.11 * slats))

@@ -67,7 +67,7 @@ def hammer(b: Builder) -> None:
     elif kind == "ball hammer":
         ball = [sphere(0.11, at=(wide, 0, long)), disc(0.06, wide, at=(wide / 2, 0, long))]
         b.part("ball", [ball], b.other_color(paint), material="metal")
-    elif b.chance(0.6):
+    else:
         b.part(
             "band",
             both_sides(box(0.09, 2 * thick + 0.13, 2 * thick + 0.13, at=(wide * 0.7, 0, long))),
@@ -95,10 +95,11 @@ def screwdriver(b: Builder) -> None:
     ridges = b.integer(4, 6)
     side = around(cylinder(0.05, grip - 0.06, at=(r, 0, z + grip / 2)), ridges) if b.chance(0.5) else []
     b.part("handle", [[cylinder(r, grip, at=(0, 0, z + grip / 2)), *side]], paint, b.pattern(paint, 0.5), "plastic")
-    cap, collar = b.other_color(paint), b.chance(0.5)
-    b.part("cap", [sphere(r, at=(0, 0, z + grip))], cap, material="rubber")
-    if collar:
-        b.part("collar", [cylinder(r + 0.04, 0.08, at=(0, 0, z + 0.03))], b.other_color(paint), material="plastic")
+    b.part("cap", [sphere(r, at=(0, 0, z + grip))], b.other_color(paint), material="rubber")
+    collar = cylinder(r + 0.05, 0.08, at=(0, 0, z + 0.03))
+    b.part(
+        "collar", [collar.moved(dz=0.17 * i) for i in range(b.integer(0, 2))], b.other_color(paint), material="plastic"
+    )
     steel = b.color()
     b.part("shaft", [cylinder(0.05, shaft + 0.06, at=(0, 0, tip + shaft / 2 - 0.02))], steel, material="metal")
     flat = front_extrusion(
@@ -242,7 +243,13 @@ def wrench(b: Builder) -> None:
     if kind == "open wrench":
         grip = b.uniform(0.3, 0.4)
         b.part("grip", [box(0.2, 0.17, grip, at=(0, 0, grip / 2))], b.other_color(paint, head), material="rubber")
-    b.part("nut", [disc(r - 0.03, 0.11, at=(0, 0, z + long), axis="y")], b.other_color(head), material="metal")
+    nut = b.chance(0.5)
+    if nut:
+        b.part("nut", [disc(r - 0.03, 0.11, at=(0, 0, z + long), axis="y")], b.other_color(head), material="metal")
+    else:
+        b.part(
+            "panel", [box(0.08, 0.17, 0.24, at=(0, 0, z + long / 2 + 0.05))], b.other_color(paint), material="plastic"
+        )
     b.subtype(kind)
     b.proportion("long" if long > 0.78 else "short" if long < 0.67 else "")
     said = {
@@ -250,7 +257,7 @@ def wrench(b: Builder) -> None:
         "ring wrench": "two ring heads joined by a handle",
         "double wrench": "two open heads joined by a handle",
     }
-    b.layout(said.get(kind, "an open head above a ring head") + ", with a nut")
+    b.layout(said.get(kind, "an open head above a ring head") + (", with a nut" if nut else ""))
     b.symmetry("left-right")
 
 

@@ -31,6 +31,9 @@ def spread(count: int, first: float, last: float) -> list[float]:
 def car(b: Builder) -> None:
     kind = b.choice(("sedan", "hatchback", "pickup truck", "racing car", "van"))
     long, w, r, paint = b.uniform(1.3, 1.6), b.uniform(0.56, 0.66), b.uniform(0.15, 0.19), b.color()
+    six = kind in ("van", "pickup truck") and b.chance(0.4)
+    if six:
+        long, r = long + 0.2, 0.15
     h, half = b.uniform(0.24, 0.3), long / 2
     low, top = r * 0.75, r * 0.75 + h
     racing = kind == "racing car"
@@ -41,6 +44,8 @@ def car(b: Builder) -> None:
         "body", [side_extrusion(side, w * 0.7 if racing else w)], paint, b.pattern(paint, 0.25), "metal", counted=False
     )
     axles = [0.27 - half, half - 0.27]
+    if six:
+        axles.insert(1, half - 0.27 - 2 * r - 0.11)
     b.part(
         "wheel",
         wheels(axles, w / 2 - 0.02, r * (1.15 if racing else 1)),
@@ -105,7 +110,7 @@ def car(b: Builder) -> None:
         "pickup truck": "a short cabin before a flat bed",
         "van": "one long high cabin",
     }
-    b.layout(rest.get(kind, "a cabin above a long body") + " on four wheels")
+    b.layout(rest.get(kind, "a cabin above a long body") + f" on {count_word(2 * len(axles))} wheels")
     b.symmetry("left-right")
 
 

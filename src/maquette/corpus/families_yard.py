@@ -25,7 +25,7 @@ def shovel(b: Builder) -> None:
     kind, long, w = (
         b.choice(("spade", "pointed shovel", "rake", "pitchfork")),
         b.uniform(0.7, 0.95),
-        b.uniform(0.19, 0.26),
+        b.uniform(0.22, 0.3),
     )
     paint, metal, tall, teeth = b.color(), b.color(), b.uniform(0.34, 0.44), b.integer(3, 5)
     b.part(
@@ -71,7 +71,7 @@ def shovel(b: Builder) -> None:
     b.part("grip", [ends[end]], b.other_color(paint), material="rubber")
     b.subtype(kind)
     b.proportion("long" if long > 0.88 else "short" if long < 0.77 else "")
-    b.proportion("wide" if w > 0.24 and kind in ("spade", "pointed shovel") else "")
+    b.proportion("wide" if w > 0.27 and kind in ("spade", "pointed shovel") else "")
     b.layout(f"{said} under a {end}-ended handle")
     b.symmetry("left-right")
 
@@ -94,13 +94,14 @@ def watering_can(b: Builder) -> None:
         b.other_color(paint),
         material="metal",
     )
-    back, top = b.choice(("back", "top")), b.color()
     side = [(x + r * 0.75, z + h * 0.52) for x, z in arc_band(h * 0.42, 0.09, -90, 90)]
-    over = [(x, z + h - 0.04) for x, z in arc_band(r * 0.72, 0.09, 0, 180)]
-    b.part("handle", [front_extrusion(side if back == "back" else over, 0.1)], top, material="metal")
+    over = [(x, z + h - 0.04) for x, z in arc_band(r * 0.62, 0.09, 0, 180)]
+    where = b.choice(("behind", "on top", "on top and behind"))
+    handles = {"behind": [side], "on top": [over]}.get(where, [side, over])
+    b.part("handle", [front_extrusion(outline, 0.1) for outline in handles], b.color(), material="metal")
     b.subtype(kind)
     b.proportion("wide" if r > 0.275 else "narrow" if r < 0.24 else "")
-    b.layout(f"a long spout in front and a handle {'behind' if back == 'back' else 'on top'}")
+    b.layout(f"a long spout and {'handles' if len(handles) > 1 else 'a handle'} {where}")
     b.symmetry("none")
 
 
@@ -180,7 +181,7 @@ def ladder(b: Builder) -> None:
         leg = box(0.08, 0.08, h, at=(w / 2 - 0.04, 0, h / 2)).turned("x", tilt, about=(0, 0, h))
         b.part("leg", both_sides(leg), b.color(), material="metal")
         b.part("top", [box(w + 0.06, 0.26, 0.09, at=(0, 0, h))], b.color(), material="plastic")
-    elif b.chance(0.5):
+    else:
         b.part(
             "foot",
             both_sides(box(0.15, 0.18, 0.1, at=(w / 2 - 0.045, 0, 0.02))),
