@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy.ndimage import binary_dilation, binary_erosion, label
 
-from maquette.corpus.catalog import FAMILIES
+from maquette.corpus.catalog import FAMILIES, compose
 from maquette.corpus.program import COLORS, STYLES, Design, Part, Pattern, build
 from maquette.corpus.rasterise import voxelise_design
 from maquette.corpus.solids import (
@@ -120,17 +120,26 @@ def test_coarse_shapes_have_no_colour_and_cover_the_fine_ones():
 
 
 @pytest.mark.parametrize("name", FAMILIES)
-def test_every_family_shows_its_parts_in_every_style(name):
-    hidden = 0
-    total = 0
+def test_every_part_shows_in_every_style(name):
+    written = shown = 0
     for seed, style in enumerate(STYLES * 2):
-        design = build(name, FAMILIES[name], seed, style)
+        design = compose(name, seed, style)
         voxels, index = voxelise_design(design, 32)
         assert 40 < voxels.occupancy.sum() < 0.9 * 32**3
-        seen = set(np.unique(index)) - {-1}
-        total += len(design.parts)
-        hidden += len(design.parts) - len(seen)
-    assert hidden <= 0.06 * total
+        assert set(np.unique(index)) - {-1} == set(range(len(design.parts)))
+        written += len(build(name, FAMILIES[name], seed, style).parts)
+        shown += len(design.parts)
+    # What is taken out because it cannot be seen is the exception.
+    assert shown >= 0.9 * written
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_objects_are_in_one_piece(name):
+    pieces = [
+        label(voxelise_design(compose(name, seed, style), 32)[0].occupancy[0], ANY)[1]
+        for seed, style in enumerate(STYLES * 2)
+    ]
+    assert np.mean([n == 1 for n in pieces]) >= 0.75 and max(pieces) <= 3
 
 
 def test_both_resolutions_show_one_object():

@@ -13,12 +13,14 @@ from dataclasses import dataclass, replace
 import numpy as np
 from jaxtyping import Float, Int8, Int16
 
-from maquette.corpus import kernels
+from maquette.corpus import kernels, primitives
 from maquette.corpus.program import COLORS, STYLES, Design
 from maquette.corpus.solids import Kind, Solid
 from maquette.types import Voxels
 
-STYLE_CODES = dict(zip(STYLES, (kernels.PLAIN, kernels.LOW_POLY, kernels.BLOCKY, kernels.ROUND), strict=True))
+STYLE_CODES = dict(
+    zip(STYLES, (primitives.PLAIN, primitives.LOW_POLY, primitives.BLOCKY, primitives.ROUND), strict=True)
+)
 PATTERN_CODES = {
     "": kernels.NO_PATTERN,
     "striped": kernels.STRIPED,
@@ -30,11 +32,11 @@ VOXEL = 1 / 32
 """Thicknesses are counted in voxels of the smallest resolution that is taught."""
 MARGIN = 0.7 * VOXEL
 """Leaves one voxel empty all around at 32³ and at 64³, and no voxel centre on the hull of what fills the cube."""
-PLATE = {"": 1.15 * VOXEL, "low-poly": 1.15 * VOXEL, "blocky": 1.1 / kernels.LATTICE, "round": 1.8 * VOXEL}
+PLATE = {"": 1.15 * VOXEL, "low-poly": 1.15 * VOXEL, "blocky": 1.1 / primitives.LATTICE, "round": 1.8 * VOXEL}
 """Least thickness by style; 'round' is chubby."""
 PUFF = {"": 0.0, "low-poly": 0.0, "blocky": 0.0, "round": 0.6 * VOXEL}
 """How much fatter what is round already gets, so that the style shows in everything."""
-ROD = {"": 0.75 * VOXEL, "low-poly": 0.92 * VOXEL, "blocky": 0.72 / kernels.LATTICE, "round": 1.0 * VOXEL}
+ROD = {"": 0.75 * VOXEL, "low-poly": 0.92 * VOXEL, "blocky": 0.72 / primitives.LATTICE, "round": 1.0 * VOXEL}
 """Least radius by style: a rod of 0.71 voxels holds a voxel centre wherever it lies."""
 JITTER = 0.02
 """Largest change of a colour channel per object: names stay true."""
