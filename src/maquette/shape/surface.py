@@ -22,12 +22,14 @@ from maquette.types import Mesh, Voxels
 LEVEL = 0.5
 MARGIN = 0.03
 """Distance from the level that every voxel keeps."""
-ROD = 1.2
+ROD = 1.5
 """The value of a rod one voxel thick: the diamond that the iso-surface makes of its section gets about its area."""
 SHRINK, GROW = 0.5, -0.53
 """The two steps of Taubin (1995): a low-pass filter with pass band 0.1 that does not shrink."""
 LEASH = 0.3
-"""How far, in voxels, smoothing may carry a vertex: enough to level a staircase, too little to eat a rod."""
+"""How far, in voxels, smoothing may carry a vertex: enough to level a staircase."""
+ROD_LEASH = 0.1
+"""The same on rods, which smoothing would eat."""
 
 
 @dataclass(frozen=True)
@@ -49,12 +51,14 @@ class SurfaceMesher:
             nothing = np.zeros((0, 3), np.float32)
             return Mesh(nothing, np.zeros((0, 3), np.int32), None if color is None else nothing)
         solid = filled(occupancy)
-        field = _field(solid, self.blur)
+        field, rods = _field(solid, self.blur)
         # Stored x-first, values falling outwards: 'ascent' is what makes skimage's faces point outward on such a grid.
         vertices, faces, _, _ = marching_cubes(field, LEVEL, gradient_direction="ascent")
         vertices, faces = _apart(vertices, faces)
-        paint = None if color is None else _nearest_color(vertices, solid, color)
-        vertices = _taubin(vertices.astype(np.float32), faces, self.smooth)
+        bound = _bound_voxels(vertices, solid)
+        paint = None if color is None else color[bound[:, 0], bound[:, 1], bound[:, 2]]
+        leash = np.where(rods[bound[:, 0], bound[:, 1], bound[:, 2]], np.float32(ROD_LEASH), np.float32(LEASH))
+        vertices = _taubin(vertices.astype(np.float32), faces, self.smooth, leash)
         # Index 0 of the padded field is voxel -1.
         vertices = np.clip((vertices - 0.5) / np.float32(len(occupancy)) - 0.5, -0.5, 0.5)
         return Mesh(vertices.astype(np.float32), faces.astype(np.int32), paint)
@@ -99,9 +103,9 @@ def _outside(occupancy):
 @njit(cache=True, nogil=True)
 @no_type_check
 def _field(solid, blur):
-    """The blurred occupancy, padded by one, held off the level on each voxel's own side."""
+    """The blurred occupancy, padded by one, held off the level on each voxel's own side; and which voxels are rods."""
     r = len(solid)
-    hard = np.zeros((r + 2, r + 2, r + 2), np.float32)
+    hard, rods = np.zeros((r + 2, r + 2, r + 2), np.float32), np.zeros((r, r, r), np.bool_)
     hard[1:-1, 1:-1, 1:-1] = solid
     field = _blur_rows(_blur_rows(_blur_rows(hard, blur), blur), blur)
     flat = np.float32(1 - blur)
@@ -113,11 +117,12 @@ def _field(solid, blur):
                 if inside and value < flat:
                     least = LEVEL + MARGIN
                     if _is_thin(hard, i, j, k):
+                        rods[i - 1, j - 1, k - 1] = value < slim
                         least = ROD if value < slim else flat
                     field[i, j, k] = max(value, least)
                 elif not inside and value > 1 - flat:
                     field[i, j, k] = min(value, 1 - flat if _is_thin(hard, i, j, k) else LEVEL - MARGIN)
-    return field
+    return field, rods
 
 
 @njit(cache=True, nogil=True)
@@ -164,7 +169,7 @@ def _apart(vertices: np.ndarray, faces: np.ndarray) -> tuple[np.ndarray, np.ndar
     crowded = np.unique(ordered[2:][ordered[2:] == ordered[:-2]])
     for edge in crowded:
         low, high = divmod(int(edge), base)
-        halves = [(f, int(c)) for f in np.flatnonzero((faces == low).any(1) & (faces == high).any(1)) for c in range(3)]
+        halves = [(int(f), c) for f in np.flatnonzero((faces == low).any(1) & (faces == high).any(1)) for c in range(3)]
         there = [(f, c) for f, c in halves if faces[f, c] == low and faces[f, (c + 1) % 3] == high]
         back = [(f, c) for f, c in halves if faces[f, c] == high and faces[f, (c + 1) % 3] == low]
         first, corner = there[0]
@@ -187,9 +192,9 @@ def _halved(vertices: np.ndarray, faces: np.ndarray, pair: Sequence[tuple[int, i
 
 @njit(cache=True, nogil=True)
 @no_type_check
-def _nearest_color(vertices, solid, color):
-    """The colour of the nearest solid voxel around each vertex (padded indices), which is the one that it bounds."""
-    r, paint = len(solid), np.zeros((len(vertices), 3), np.float32)
+def _bound_voxels(vertices, solid):
+    """The nearest solid voxel [V 3] around each vertex (padded indices), which is the one that it bounds."""
+    r, bound = len(solid), np.zeros((len(vertices), 3), np.int32)
     for v in range(len(vertices)):
         best = np.inf
         low = np.floor(vertices[v])
@@ -201,13 +206,13 @@ def _nearest_color(vertices, solid, color):
             away = (vertices[v, 0] - x) ** 2 + (vertices[v, 1] - y) ** 2 + (vertices[v, 2] - z) ** 2
             if away < best:
                 best = away
-                paint[v] = color[i, j, k]
-    return paint
+                bound[v, 0], bound[v, 1], bound[v, 2] = i, j, k
+    return bound
 
 
 @njit(cache=True, nogil=True)
 @no_type_check
-def _taubin(vertices, faces, pairs):
+def _taubin(vertices, faces, pairs, leash):
     """Pairs of smoothing steps, each moving a vertex towards, then away from the mean of its neighbours; in place."""
     count = np.zeros(len(vertices), np.float32)
     for f in range(len(faces)):
@@ -229,6 +234,6 @@ def _taubin(vertices, faces, pairs):
                 vertices[v, axis] += weight * (total[v, axis] / count[v] - vertices[v, axis])
     for v in range(len(vertices)):
         away = np.sqrt(((vertices[v] - start[v]) ** 2).sum())
-        if away > LEASH:
-            vertices[v] = start[v] + (vertices[v] - start[v]) * np.float32(LEASH / away)
+        if away > leash[v]:
+            vertices[v] = start[v] + (vertices[v] - start[v]) * np.float32(leash[v] / away)
     return vertices
