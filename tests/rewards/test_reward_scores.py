@@ -87,8 +87,8 @@ def test_a_judge_without_anything_to_judge_by_is_missing(folder: Path) -> None:
 
 def test_the_ensemble_holds_each_stage_to_its_own_rewards(folder: Path) -> None:
     stages = (
-        StageSpec(name="coarse", rewards=RewardWeights(preference=1, category=1)),
-        StageSpec(name="fine", rewards=RewardWeights(preference=1, parts=0.5)),
+        StageSpec(name="coarse", rewards=RewardWeights(preference=1.0, category=1.0)),
+        StageSpec(name="fine", rewards=RewardWeights(preference=1.0, parts=0.5)),
     )
     ensemble = build_ensemble(stages, reduce="max", folder=folder)
     scores = ensemble.score(_generation())
@@ -101,7 +101,7 @@ def test_the_ensemble_holds_each_stage_to_its_own_rewards(folder: Path) -> None:
 
 def test_the_ensemble_refuses_another_number_of_stages(folder: Path) -> None:
     with pytest.raises(ValueError, match="judges 1 stages, the answers have 2"):
-        build_ensemble((StageSpec(rewards=RewardWeights(preference=1)),), folder=folder).score(_generation())
+        build_ensemble((StageSpec(rewards=RewardWeights(preference=1.0)),), folder=folder).score(_generation())
 
 
 def test_every_weight_of_a_stage_names_a_reward() -> None:

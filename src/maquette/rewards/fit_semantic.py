@@ -44,26 +44,35 @@ def train_semantic(
     *,
     steps: int,
     batch: int,
+    views: int,
     peak: float,
     seed: int,
 ) -> None:
-    """Trains the network in place: `steps` batches of `batch` objects in three looks and three views each."""
+    """Trains the network in place: `steps` batches of `batch` objects in three looks and `views` views each."""
     torch.manual_seed(seed)
     names = tuple(sorted({name for one in data.labels for name in one.parts}))
     learner = Learner(network, data, words, families, names)
     by_family = families_of(data.labels)
     rng = np.random.default_rng(seed)
-    fit(network, lambda step: _loss(learner, by_family, batch, rng), steps=steps, peak=peak, name="semantic scorer")
+    fit(
+        network,
+        lambda step: _loss(learner, by_family, batch, views, rng),
+        steps=steps,
+        peak=peak,
+        name="semantic scorer",
+    )
 
 
-def _loss(learner: Learner, by_family: dict[str, np.ndarray], batch: int, rng: np.random.Generator) -> Tensor:
+def _loss(
+    learner: Learner, by_family: dict[str, np.ndarray], batch: int, views: int, rng: np.random.Generator
+) -> Tensor:
     objects = draw_mixed(by_family, batch, 4, rng)
     labels = [learner.data.labels[o] for o in objects]
     other = 1 + rng.integers(2, size=batch)
     coarse = np.where(rng.random(batch) < 0.7, 3, 4)
-    views = np.sort(rng.permutation(6)[:3])
+    shown = np.sort(rng.permutation(6)[:views])
     looks = np.concatenate([np.zeros(batch, int), other, coarse])
-    rgba = learner.data.rows(objects * 3, list(looks))[:, views]
+    rgba = learner.data.rows(objects * 3, list(looks))[:, shown]
     seen = learner.network.see(varied(rgba, rng))
     return (
         _alignment(learner, seen, labels, looks, rng)

@@ -83,7 +83,15 @@ def _phase(
         load_network(semantic.network, done / "semantic.safetensors")
     else:
         train_semantic(
-            semantic.network, data, semantic.words, semantic.families, steps=steps, batch=40, peak=peak, seed=seed
+            semantic.network,
+            data,
+            semantic.words,
+            semantic.families,
+            steps=steps,
+            batch=24,
+            views=3,
+            peak=peak,
+            seed=seed,
         )
         save_network(semantic.network, done / "semantic.safetensors")
     if (done / "quality.safetensors").exists():
