@@ -45,7 +45,8 @@ class LayerWeights:
 class Cache:
     """Keys and values of n rows; the caller holds it. `slots` is each row's next free slot = the position of its next token."""
 
-    keys: Float[Tensor, "l n kv slots e"]
+    keys: Float[Tensor, "l n kv e slots"]
+    """Transposed: products with a slice of it need no copy (bfloat16 attention takes half the time)."""
     values: Float[Tensor, "l n kv slots e"]
     bias: Float[Tensor, "n slots"]
     """0 where the row may look, -inf where it may not."""
@@ -74,12 +75,13 @@ class CachedDecoder:
         p, width = prompts.shape
         n, device = p * repeats, prompts.device
         shape = (len(self.layers), n, self.kv_heads, capacity, self.head_size)
-        keys, values = (torch.zeros(shape, dtype=self.dtype, device=device) for _ in range(2))
+        values = torch.zeros(shape, dtype=self.dtype, device=device)
+        keys = torch.zeros_like(values.transpose(-1, -2), memory_format=torch.contiguous_format)
         x = self.embedding[prompts]
         turn = self._rotation(torch.arange(width, device=device))
         for index, layer in enumerate(self.layers):
             q, k, v = self._qkv(layer, x, turn)
-            keys[index, :, :, :width] = k.repeat_interleave(repeats, 0)
+            keys[index, :, :, :, :width] = k.repeat_interleave(repeats, 0).transpose(-1, -2)
             values[index, :, :, :width] = v.repeat_interleave(repeats, 0)
             seen = scaled_dot_product_attention(q, k, v, is_causal=True, enable_gqa=True)
             x = self._finish(layer, x, seen.transpose(1, 2).reshape(p, width, -1))
@@ -102,9 +104,9 @@ class CachedDecoder:
         group = (len(tokens), self.kv_heads, self.heads // self.kv_heads, self.head_size)
         for index, layer in enumerate(self.layers):
             q, k, v = self._qkv(layer, x, turn)
-            cache.keys[index][rows, :, cache.slots] = k[:, :, 0]
+            cache.keys[index][rows, :, :, cache.slots] = k[:, :, 0]
             cache.values[index][rows, :, cache.slots] = v[:, :, 0]
-            scores = q.reshape(group) @ cache.keys[index, :, :, :filled].transpose(-1, -2)
+            scores = q.reshape(group) @ cache.keys[index, :, :, :, :filled]
             weights = (scores * self.head_size**-0.5 + bias).softmax(-1)
             seen = weights @ cache.values[index, :, :, :filled]
             x = self._finish(layer, x, seen.reshape(len(tokens), 1, -1))
