@@ -53,16 +53,9 @@ def airplane(b: Builder) -> None:
         count = b.choice((2, 4)) if kind == "jet airliner" else 2
         places = [0.24, 0.48] if count == 4 else [0.32 if kind == "jet airliner" else 0.2]
         back = 0.5 if kind == "delta jet" else 0.0
-        b.part(
-            "engine",
-            [
-                e
-                for x in places
-                for e in both_sides(disc(0.075, 0.26, at=(x, sweep * x / span - 0.14 + back * 0.7, z - 0.1), axis="y"))
-            ],
-            b.color(),
-            material="metal",
-        )
+        pod = disc(0.075, 0.26, at=(0, back * 0.7 - 0.14, z - 0.1), axis="y")
+        engines = [e for x in places for e in both_sides(pod.moved(x, sweep * x / span, 0))]
+        b.part("engine", engines, b.color(), material="metal")
         said = f"two swept wings with {count_word(count)} engines"
     else:
         blades = b.integer(2, 4)
@@ -90,15 +83,10 @@ def helicopter(b: Builder) -> None:
         else ellipsoid(r, long, r * 1.05, at=(0, 0, z))
     )
     tail_end = b.uniform(0.8, 0.95)
+    boom = rod(0.11, (0, 0.15, z + 0.04), (0, tail_end, z + 0.1), 0.06)
     b.part(
         "body",
-        [
-            [
-                cabin,
-                rod(0.11, (0, 0.15, z + 0.04), (0, tail_end, z + 0.1), 0.06),
-                box(0.08, 0.12, 0.42, at=(0, tail_end, z + 0.14)),
-            ]
-        ],
+        [[cabin, boom, box(0.08, 0.12, 0.42, at=(0, tail_end, z + 0.14))]],
         paint,
         b.pattern(paint, 0.3),
         "metal",
@@ -106,26 +94,14 @@ def helicopter(b: Builder) -> None:
     )
     reach, top = b.uniform(0.62, 0.78), z + r + 0.2
     glass = b.other_color(paint)
-    b.part(
-        "window",
-        [
-            [ellipsoid(r * 0.9, 0.2, r * 0.72, at=(0, -0.22 if kind != "long helicopter" else -0.32, z + 0.05))]
-            if kind != "cargo helicopter"
-            else [box(2 * r - 0.08, 0.12, 0.2, at=(0, -0.33, z + 0.08))]
-        ],
-        glass,
-        material="glass",
-    )
-    b.part(
-        "blade",
-        around(box(0.1, reach - 0.06, 0.07, at=(0, -reach / 2 - 0.06, top)), blades, start=20),
-        b.color(),
-        material="metal",
-    )
-    hub = [
-        cylinder(0.09, r + 0.16, at=(0, 0, z + r / 2 + 0.17)),
-        cylinder(0.13, 0.1, at=(0, 0, top)),
-    ]
+    if kind == "cargo helicopter":
+        pane = box(2 * r - 0.08, 0.12, 0.2, at=(0, -0.33, z + 0.08))
+    else:
+        pane = ellipsoid(r * 0.9, 0.2, r * 0.72, at=(0, -0.22 if kind != "long helicopter" else -0.32, z + 0.05))
+    b.part("window", [pane], glass, material="glass")
+    blade = box(0.1, reach - 0.06, 0.07, at=(0, -reach / 2 - 0.06, top))
+    b.part("blade", around(blade, blades, start=20), b.color(), material="metal")
+    hub = [cylinder(0.09, r + 0.16, at=(0, 0, z + r / 2 + 0.17)), cylinder(0.13, 0.1, at=(0, 0, top))]
     b.part("rotor", [hub], b.other_color(b.parts[-1].color), material="metal")
     skid = [
         capsule(0.05, (r, -0.32, 0.06), (r, 0.32, 0.06)),
@@ -136,6 +112,34 @@ def helicopter(b: Builder) -> None:
     b.proportion("long" if kind == "long helicopter" else "")
     b.layout(f"a rotor with {count_word(blades)} blades above two skids")
     b.symmetry("none")
+
+
+def boosters(b: Builder, r: float, h: float) -> int:
+    """Side rockets around a body of radius `r`; how many."""
+    fins = b.choice((2, 4))
+    tank, tall = r * 0.62, h * 0.55
+    side = [
+        cylinder(tank, tall, at=(0, -r - tank + 0.03, 0.08 + tall / 2)),
+        cone(tank, 0.2, at=(0, -r - tank + 0.03, 0.17 + tall)),
+    ]
+    b.part(
+        "booster",
+        [
+            [s.turned("z", a, about=(0, 0, 0)) for s in side]
+            for a in [(45 if fins == 4 else 90) + 360 * i / fins for i in range(fins)]
+        ],
+        b.color(),
+        material="metal",
+    )
+    return fins
+
+
+def tail_fins(b: Builder, fins: int, r: float, z: float) -> int:
+    """Fins that reach from the body down to the ground; how many."""
+    low, out = 0.0, r + b.uniform(0.2, 0.3)
+    fin = side_extrusion([(-r * 0.6, z + 0.08), (-out, low), (-out, 0.2), (-r * 0.6, z + 0.42)], 0.08)
+    b.part("fin", around(fin, fins), b.color(), material="metal")
+    return fins
 
 
 def rocket(b: Builder) -> None:
@@ -166,26 +170,7 @@ def rocket(b: Builder) -> None:
         b.other_color(paint),
         material="metal",
     )
-    if kind == "booster rocket":
-        fins = b.choice((2, 4))
-        tank, tall = r * 0.62, h * 0.55
-        side = [
-            cylinder(tank, tall, at=(0, -r - tank + 0.03, 0.08 + tall / 2)),
-            cone(tank, 0.2, at=(0, -r - tank + 0.03, 0.17 + tall)),
-        ]
-        b.part(
-            "booster",
-            [
-                [s.turned("z", a, about=(0, 0, 0)) for s in side]
-                for a in [(45 if fins == 4 else 90) + 360 * i / fins for i in range(fins)]
-            ],
-            b.color(),
-            material="metal",
-        )
-    else:
-        low, out = 0.0, r + b.uniform(0.2, 0.3)
-        fin = side_extrusion([(-r * 0.6, z + 0.08), (-out, low), (-out, 0.2), (-r * 0.6, z + 0.42)], 0.08)
-        b.part("fin", around(fin, fins), b.color(), material="metal")
+    fins = boosters(b, r, h) if kind == "booster rocket" else tail_fins(b, fins, r, z)
     b.part(
         "nozzle",
         [cone(r * 0.8, 0.2, at=(0, 0, 0.09), top=r * 0.5)],

@@ -5,6 +5,7 @@ from __future__ import annotations
 from maquette.corpus.profiles import bent
 from maquette.corpus.program import Builder, Family, count_word
 from maquette.corpus.solids import (
+    Solid,
     around,
     both_sides,
     box,
@@ -21,6 +22,28 @@ from maquette.corpus.solids import (
 )
 
 
+def guitar_body(b: Builder, kind: str, deep: float) -> tuple[list[Solid], float]:
+    """The body's solids and the height at which the neck begins."""
+    if kind == "electric guitar":
+        long, short = b.uniform(0.6, 0.72), b.uniform(0.44, 0.54)
+        right = [
+            (-0.24, 0.06),
+            (0.0, 0.0),
+            (0.24, 0.06),
+            (0.26, 0.24),
+            (0.16, 0.36),
+            (0.26, short),
+            (0.2, short + 0.02),
+        ]
+        left = [(0.07, 0.42), (-0.07, 0.42), (-0.22, long), (-0.3, long - 0.06), (-0.17, 0.34), (-0.27, 0.22)]
+        return [front_extrusion([*right, *left], deep)], 0.4
+    if kind == "banjo":
+        return [disc(0.28, 0.16, at=(0, 0, 0.28), axis="y")], 0.54
+    big = b.uniform(0.25, 0.3)
+    bouts = [disc(big, deep, at=(0, 0, big), axis="y"), disc(big * 0.76, deep, at=(0, 0, 0.45), axis="y")]
+    return bouts, 0.45 + big * 0.74
+
+
 def guitar(b: Builder) -> None:
     kind, paint, neck, pegs = (
         b.choice(("acoustic guitar", "electric guitar", "ukulele", "banjo")),
@@ -30,31 +53,8 @@ def guitar(b: Builder) -> None:
     )
     neck = b.uniform(0.3, 0.4) if kind == "ukulele" else neck
     pegs = 4 if kind == "ukulele" else pegs
-    low, deep = 0.56, 0.14 if kind == "electric guitar" else 0.2
-    if kind == "electric guitar":
-        long, short = b.uniform(0.6, 0.72), b.uniform(0.44, 0.54)
-        shape = [
-            (-0.24, 0.06),
-            (0.0, 0.0),
-            (0.24, 0.06),
-            (0.26, 0.24),
-            (0.16, 0.36),
-            (0.26, short),
-            (0.2, short + 0.02),
-            (0.07, 0.42),
-            (-0.07, 0.42),
-            (-0.22, long),
-            (-0.3, long - 0.06),
-            (-0.17, 0.34),
-            (-0.27, 0.22),
-        ]
-        body, low = [front_extrusion(shape, deep)], 0.4
-    elif kind == "banjo":
-        body, low = [disc(0.28, 0.16, at=(0, 0, 0.28), axis="y")], 0.54
-    else:
-        big = b.uniform(0.25, 0.3)
-        body = [disc(big, deep, at=(0, 0, big), axis="y"), disc(big * 0.76, deep, at=(0, 0, 0.45), axis="y")]
-        low = 0.45 + big * 0.74
+    deep = 0.14 if kind == "electric guitar" else 0.2
+    body, low = guitar_body(b, kind, deep)
     b.part("body", [body], paint, b.pattern(paint, 0.35), "wood", counted=False)
     top = low + neck
     b.part(
@@ -138,6 +138,53 @@ def drum(b: Builder) -> None:
     b.symmetry("round" if kind == "goblet drum" else "left-right" if drums == 1 else "none")
 
 
+def french_horn(b: Builder, valves: int, bell: float, paint: str, second: str) -> None:
+    coil = [torus(0.3, 0.06).turned("x", 90).moved(dz=0.45), rod(0.055, (0.24, 0, 0.22), (0.5, 0, 0.1))]
+    b.part("tube", [[*coil, rod(0.055, (-0.24, 0, 0.66), (-0.36, 0, 0.92))]], paint, b.pattern(paint, 0.3), "metal")
+    b.part("bell", [rod(0.05, (0.26, 0, 0.24), (0.6, 0, 0.06), bell)], second, material="metal")
+    b.part("mouthpiece", [rod(0.05, (-0.34, 0, 0.87), (-0.4, 0, 1.0), 0.09)], b.other_color(paint), material="metal")
+    valve = [cylinder(0.05, 0.2, at=(0, 0, 0.79)), cylinder(0.05, 0.16, at=(0, 0, 0.67))]
+    b.part(
+        "valve",
+        [[v.moved(dx=0.05 + 0.15 * (i - (valves - 1) / 2)) for v in valve] for i in range(valves)],
+        b.color(),
+        material="metal",
+    )
+
+
+def straight_horn(b: Builder, kind: str, valves: int, long: float, bell: float, paint: str, second: str) -> None:
+    half, z = long / 2, 0.4
+    tubes = [disc(0.055, long, at=(0, 0, z))]
+    if kind == "trumpet":
+        tubes += [
+            disc(0.05, 0.5, at=(0, 0, z - 0.24)),
+            *bent(0.05, (0.24, 0, z - 0.24), (0.33, 0, z - 0.12), (0.24, 0, z)),
+            *bent(0.05, (-0.24, 0, z - 0.24), (-0.33, 0, z - 0.12), (-0.24, 0, z)),
+        ]
+    else:
+        tubes += [torus(0.17, 0.05).turned("x", 90).moved(-0.1, 0, z - 0.16)]
+    b.part("tube", [tubes], paint, b.pattern(paint, 0.35), "metal")
+    flare = [(0.05, half - 0.34), (0.08, half - 0.2), (bell, half), (0.0, half), (0.0, half - 0.34)]
+    b.part("bell", [revolve(flare).turned("y", 90, about=(0, 0, 0)).moved(dz=z)], second, material="metal")
+    b.part(
+        "mouthpiece",
+        [rod(0.05, (0.05 - half, 0, z), (-half - 0.09, 0, z), 0.1)],
+        b.other_color(paint),
+        material="metal",
+    )
+    if kind == "trumpet":
+        valve = [cylinder(0.055, 0.34, at=(0, 0, z - 0.08)), cylinder(0.05, 0.2, at=(0, 0, z + 0.13))]
+        b.part(
+            "valve",
+            [[v.moved(dx=0.16 * (i - (valves - 1) / 2)) for v in valve] for i in range(valves)],
+            b.color(),
+            material="metal",
+        )
+    else:
+        tassel = b.color()
+        b.part("tassel", [cone(0.1, 0.3, at=(0.2, 0, z - 0.16), top=0.05)], tassel, b.pattern(tassel, 0.3), "fabric")
+
+
 def trumpet(b: Builder) -> None:
     kind, paint, long, bell = (
         b.choice(("trumpet", "bugle", "french horn")),
@@ -145,54 +192,11 @@ def trumpet(b: Builder) -> None:
         b.uniform(0.85, 1.1),
         b.uniform(0.2, 0.26),
     )
-    valves, second, z = b.integer(2, 3), b.other_color(paint), 0.4
+    valves, second = b.integer(2, 3), b.other_color(paint)
     if kind == "french horn":
-        coil = [torus(0.3, 0.06).turned("x", 90).moved(dz=0.45), rod(0.055, (0.24, 0, 0.22), (0.5, 0, 0.1))]
-        b.part("tube", [[*coil, rod(0.055, (-0.24, 0, 0.66), (-0.36, 0, 0.92))]], paint, b.pattern(paint, 0.3), "metal")
-        b.part("bell", [rod(0.05, (0.26, 0, 0.24), (0.6, 0, 0.06), bell)], second, material="metal")
-        b.part(
-            "mouthpiece", [rod(0.05, (-0.34, 0, 0.87), (-0.4, 0, 1.0), 0.09)], b.other_color(paint), material="metal"
-        )
-        valve = [cylinder(0.05, 0.2, at=(0, 0, 0.79)), cylinder(0.05, 0.16, at=(0, 0, 0.67))]
-        b.part(
-            "valve",
-            [[v.moved(dx=0.05 + 0.15 * (i - (valves - 1) / 2)) for v in valve] for i in range(valves)],
-            b.color(),
-            material="metal",
-        )
+        french_horn(b, valves, bell, paint, second)
     else:
-        half = long / 2
-        tubes = [disc(0.055, long, at=(0, 0, z))]
-        if kind == "trumpet":
-            tubes += [
-                disc(0.05, 0.5, at=(0, 0, z - 0.24)),
-                *bent(0.05, (0.24, 0, z - 0.24), (0.33, 0, z - 0.12), (0.24, 0, z)),
-                *bent(0.05, (-0.24, 0, z - 0.24), (-0.33, 0, z - 0.12), (-0.24, 0, z)),
-            ]
-        else:
-            tubes += [torus(0.17, 0.05).turned("x", 90).moved(-0.1, 0, z - 0.16)]
-        b.part("tube", [tubes], paint, b.pattern(paint, 0.35), "metal")
-        flare = [(0.05, half - 0.34), (0.08, half - 0.2), (bell, half), (0.0, half), (0.0, half - 0.34)]
-        b.part("bell", [revolve(flare).turned("y", 90, about=(0, 0, 0)).moved(dz=z)], second, material="metal")
-        b.part(
-            "mouthpiece",
-            [rod(0.05, (0.05 - half, 0, z), (-half - 0.09, 0, z), 0.1)],
-            b.other_color(paint),
-            material="metal",
-        )
-        if kind == "trumpet":
-            valve = [cylinder(0.055, 0.34, at=(0, 0, z - 0.08)), cylinder(0.05, 0.2, at=(0, 0, z + 0.13))]
-            b.part(
-                "valve",
-                [[v.moved(dx=0.16 * (i - (valves - 1) / 2)) for v in valve] for i in range(valves)],
-                b.color(),
-                material="metal",
-            )
-        else:
-            tassel = b.color()
-            b.part(
-                "tassel", [cone(0.1, 0.3, at=(0.2, 0, z - 0.16), top=0.05)], tassel, b.pattern(tassel, 0.3), "fabric"
-            )
+        straight_horn(b, kind, valves, long, bell, paint, second)
     b.subtype(kind)
     b.proportion(
         "long" if kind != "french horn" and long > 1.02 else "short" if kind != "french horn" and long < 0.92 else ""

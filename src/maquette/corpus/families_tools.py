@@ -150,6 +150,39 @@ def axe(b: Builder) -> None:
     b.symmetry("none" if kind == "axe" else "left-right")
 
 
+def straight_saw(b: Builder, kind: str, long: float, tall: float, teeth: int, paint: str, blade: str) -> None:
+    """A blade along x with its teeth downwards, and a loop handle or a bow."""
+    low = 0.18
+    side = [(-long / 2, low), (long / 2, low), (long / 2, low + tall), (-long / 2, low + tall * 0.5)]
+    b.part(
+        "blade",
+        [front_extrusion(side if kind == "hand saw" else [(x, min(z, low + 0.1)) for x, z in side], 0.08)],
+        blade,
+        b.pattern(blade, 0.3),
+        "metal",
+    )
+    pitch = long / (teeth + 0.2)
+    tooth = front_extrusion([(-pitch * 0.3, low + 0.02), (pitch * 0.3, low + 0.02), (0, low - 0.16)], 0.08)
+    b.part("tooth", row(tooth, teeth, (pitch, 0, 0)), b.other_color(blade), material="metal")
+    if kind == "hand saw":
+        loop = torus(0.16, 0.055).turned("x", 90).moved(long / 2 + 0.12, 0, low + tall / 2 + 0.04)
+        b.part(
+            "handle",
+            [[loop, box(0.12, 0.12, tall + 0.08, at=(long / 2 - 0.02, 0, low + tall / 2))]],
+            paint,
+            material="wood",
+        )
+    else:
+        bow = [(x, z * 0.8 + low + 0.05) for x, z in arc_band(long / 2, 0.11, 0, 180, 14)]
+        b.part("bow", [front_extrusion(bow, 0.1)], paint, b.pattern(paint, 0.3), "wood")
+        b.part(
+            "handle",
+            [capsule(0.07, (long / 2 + 0.02, 0, low - 0.12), (long / 2 + 0.02, 0, low + 0.26))],
+            b.other_color(paint),
+            material="rubber",
+        )
+
+
 def saw(b: Builder) -> None:
     kind, long, tall, teeth = (
         b.choice(("hand saw", "bow saw", "circular saw")),
@@ -170,35 +203,7 @@ def saw(b: Builder) -> None:
             material="plastic",
         )
     else:
-        low = 0.18
-        side = [(-long / 2, low), (long / 2, low), (long / 2, low + tall), (-long / 2, low + tall * 0.5)]
-        b.part(
-            "blade",
-            [front_extrusion(side if kind == "hand saw" else [(x, min(z, low + 0.1)) for x, z in side], 0.08)],
-            blade,
-            b.pattern(blade, 0.3),
-            "metal",
-        )
-        pitch = long / (teeth + 0.2)
-        tooth = front_extrusion([(-pitch * 0.3, low + 0.02), (pitch * 0.3, low + 0.02), (0, low - 0.16)], 0.08)
-        b.part("tooth", row(tooth, teeth, (pitch, 0, 0)), b.other_color(blade), material="metal")
-        if kind == "hand saw":
-            loop = torus(0.16, 0.055).turned("x", 90).moved(long / 2 + 0.12, 0, low + tall / 2 + 0.04)
-            b.part(
-                "handle",
-                [[loop, box(0.12, 0.12, tall + 0.08, at=(long / 2 - 0.02, 0, low + tall / 2))]],
-                paint,
-                material="wood",
-            )
-        else:
-            bow = [(x, z * 0.8 + low + 0.05) for x, z in arc_band(long / 2, 0.11, 0, 180, 14)]
-            b.part("bow", [front_extrusion(bow, 0.1)], paint, b.pattern(paint, 0.3), "wood")
-            b.part(
-                "handle",
-                [capsule(0.07, (long / 2 + 0.02, 0, low - 0.12), (long / 2 + 0.02, 0, low + 0.26))],
-                b.other_color(paint),
-                material="rubber",
-            )
+        straight_saw(b, kind, long, tall, teeth, paint, blade)
     b.subtype(kind)
     b.proportion(
         "long" if kind != "circular saw" and long > 0.98 else "short" if kind != "circular saw" and long < 0.87 else ""

@@ -28,6 +28,42 @@ def spread(count: int, first: float, last: float) -> list[float]:
     return [last - (last - first) * i / max(count - 1, 1) for i in reversed(range(count))]
 
 
+def cabin(b: Builder, kind: str, w: float, half: float, top: float, paint: str) -> None:
+    """Windows and roof above a car body whose upper side is at `top`."""
+    front, back = {
+        "sedan": (-0.2, half - 0.26),
+        "hatchback": (-0.16, half),
+        "pickup truck": (-0.22, 0.1),
+        "van": (0.15 - half, half),
+    }[kind]
+    tall = b.uniform(0.36, 0.44) if kind == "van" else b.uniform(0.22, 0.3)
+    slope = 0.05 if kind == "pickup truck" else 0.1
+    roof = [(front, top - 0.02), (back, top - 0.02), (back - slope, top + tall), (front + 0.14, top + tall)]
+    glass = [
+        (front - 0.04, top),
+        (back + 0.04, top),
+        (back - slope / 2, top + tall * 0.68),
+        (front + 0.05, top + tall * 0.68),
+    ]
+    b.part(
+        "window",
+        [side_extrusion(glass, w)],
+        b.other_color(paint, allowed=("cyan", "black", "white", "grey", "blue")),
+        material="glass",
+        counted=False,
+    )
+    second = b.color()
+    cap = [
+        box(
+            w - 0.02,
+            back - front - slope - 0.1,
+            tall * 0.34,
+            at=(0, (front + back - slope + 0.12) / 2, top + tall * 0.83),
+        )
+    ]
+    b.part("roof", [[*cap, side_extrusion(roof, w - 0.12)]], second, b.pattern(second, 0.15), "metal")
+
+
 def car(b: Builder) -> None:
     kind = b.choice(("sedan", "hatchback", "pickup truck", "racing car", "van"))
     long, w, r, paint = b.uniform(1.3, 1.6), b.uniform(0.56, 0.66), b.uniform(0.15, 0.19), b.color()
@@ -62,38 +98,7 @@ def car(b: Builder) -> None:
         ]
         b.part("spoiler", [wing], b.color(), material="metal")
     else:
-        front, back = {
-            "sedan": (-0.2, half - 0.26),
-            "hatchback": (-0.16, half),
-            "pickup truck": (-0.22, 0.1),
-            "van": (0.15 - half, half),
-        }[kind]
-        tall = b.uniform(0.36, 0.44) if kind == "van" else b.uniform(0.22, 0.3)
-        slope = 0.05 if kind == "pickup truck" else 0.1
-        roof = [(front, top - 0.02), (back, top - 0.02), (back - slope, top + tall), (front + 0.14, top + tall)]
-        glass = [
-            (front - 0.04, top),
-            (back + 0.04, top),
-            (back - slope / 2, top + tall * 0.68),
-            (front + 0.05, top + tall * 0.68),
-        ]
-        b.part(
-            "window",
-            [side_extrusion(glass, w)],
-            b.other_color(paint, allowed=("cyan", "black", "white", "grey", "blue")),
-            material="glass",
-            counted=False,
-        )
-        second = b.color()
-        cap = [
-            box(
-                w - 0.02,
-                back - front - slope - 0.1,
-                tall * 0.34,
-                at=(0, (front + back - slope + 0.12) / 2, top + tall * 0.83),
-            )
-        ]
-        b.part("roof", [[*cap, side_extrusion(roof, w - 0.12)]], second, b.pattern(second, 0.15), "metal")
+        cabin(b, kind, w, half, top, paint)
     light = disc(0.07, 0.1, at=(w / 2 - 0.12, 0.01 - half, low + h * 0.42), axis="y")
     if not racing:
         b.part(
@@ -210,6 +215,40 @@ def bus(b: Builder) -> None:
     b.symmetry("left-right")
 
 
+def steam_engine(b: Builder, toy: bool, long: float, floor: float, w: float, paint: str, second: str) -> str:
+    """Boiler, cab and chimneys, and a wagon behind a toy's; the layout in words."""
+    half = long / 2
+    boiler = [disc(0.19, long - 0.3, at=(0, -0.15, floor + 0.22), axis="y")]
+    stacks, back = b.integer(1, 2), half - 0.17
+    if toy:
+        # The frame is the engine's and the cab stands before a wagon.
+        back, boiler = (
+            0.02,
+            [
+                disc(0.19, half + 0.1, at=(0, -half / 2 - 0.1, floor + 0.22), axis="y"),
+                box(w - 0.08, long, 0.1, at=(0, 0, floor - 0.02)),
+            ],
+        )
+        b.part("boiler", [boiler], paint, b.pattern(paint, 0.4), "metal")
+        wagon = b.color()
+        b.part(
+            "wagon",
+            [box(w, half - 0.3, 0.26, at=(0, half / 2 + 0.15, floor + 0.13))],
+            wagon,
+            b.pattern(wagon, 0.4),
+            "wood",
+        )
+    else:
+        b.part("boiler", boiler, paint, b.pattern(paint, 0.4), "metal")
+    cab = [box(w, 0.3, 0.5, at=(0, back, floor + 0.27)), box(w + 0.1, 0.4, 0.08, at=(0, back, floor + 0.54))]
+    b.part("cab", [cab], second, material="wood")
+    stack = cone(0.06, 0.3, at=(0, 0.4 - half, floor + 0.5), top=b.uniform(0.07, 0.13))
+    stacks = 1 if toy else stacks
+    b.part("chimney", [stack.moved(dy=0.34 * i) for i in range(stacks)], b.color(), material="metal")
+    rest = "a cab and wagon" if toy else "a cab"
+    return f"a boiler with {count_word(stacks)} chimney{'s' * (stacks > 1)} before {rest}"
+
+
 def train(b: Builder) -> None:
     kind, axles, paint = b.choice(("steam locomotive", "diesel locomotive", "toy train")), b.integer(2, 4), b.color()
     long, r, w = 0.75 + 0.19 * axles, b.uniform(0.115, 0.135), 0.44
@@ -226,30 +265,7 @@ def train(b: Builder) -> None:
         )
         said = f"a long slanted body with {count_word(vents)} roof vents"
     else:
-        toy = kind == "toy train"
-        boiler = [disc(0.19, long - 0.3, at=(0, -0.15, floor + 0.22), axis="y")]
-        stacks, back = b.integer(1, 2), half - 0.17
-        if toy:
-            # The frame is the engine's and the cab stands before a wagon.
-            back, boiler = 0.02, [disc(0.19, half + 0.1, at=(0, -half / 2 - 0.1, floor + 0.22), axis="y"), frame]
-            b.part("boiler", [boiler], paint, b.pattern(paint, 0.4), "metal")
-            wagon = b.color()
-            b.part(
-                "wagon",
-                [box(w, half - 0.3, 0.26, at=(0, half / 2 + 0.15, floor + 0.13))],
-                wagon,
-                b.pattern(wagon, 0.4),
-                "wood",
-            )
-        else:
-            b.part("boiler", boiler, paint, b.pattern(paint, 0.4), "metal")
-        cab = [box(w, 0.3, 0.5, at=(0, back, floor + 0.27)), box(w + 0.1, 0.4, 0.08, at=(0, back, floor + 0.54))]
-        b.part("cab", [cab], second, material="wood")
-        stack = cone(0.06, 0.3, at=(0, 0.4 - half, floor + 0.5), top=b.uniform(0.07, 0.13))
-        stacks = 1 if toy else stacks
-        b.part("chimney", [stack.moved(dy=0.34 * i) for i in range(stacks)], b.color(), material="metal")
-        rest = "a cab and wagon" if toy else "a cab"
-        said = f"a boiler with {count_word(stacks)} chimney{'s' * (stacks > 1)} before {rest}"
+        said = steam_engine(b, kind == "toy train", long, floor, w, paint, second)
     if kind != "toy train":
         b.part("frame", [frame], b.color(), material="metal", counted=False)
     b.part(

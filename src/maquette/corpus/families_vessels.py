@@ -18,18 +18,68 @@ from maquette.corpus.solids import (
 )
 
 
+def sails(b: Builder, half: float, deep: float, second: str) -> str:
+    """Sails and, painted over them, their mast; the layout in words."""
+    tall, count = b.uniform(0.95, 1.25), b.integer(1, 2)
+    main = [(-0.06, deep + 0.14), (half - 0.05, deep + 0.14), (-0.06, deep + tall)]
+    jib = [(-0.1, deep + 0.14), (0.06 - half, deep + 0.14), (-0.1, deep + tall * 0.8)]
+    b.part("sail", [side_extrusion(s, 0.08) for s in (main, jib)[:count]], second, b.pattern(second, 0.5), "fabric")
+    b.part("mast", [cylinder(0.055, tall, at=(0, -0.08, deep + tall / 2 - 0.03))], b.color(), material="wood")
+    return f"a mast with {count_word(count)} sail{'s' * (count > 1)} on a pointed hull"
+
+
+def motor(b: Builder, half: float, w: float, deep: float, second: str, third: str) -> str:
+    """A cabin with windows and an engine behind; the layout in words."""
+    cab = side_extrusion(
+        [(-0.3, deep - 0.02), (0.32, deep - 0.02), (0.32, deep + 0.3), (-0.14, deep + 0.3)], 2 * w - 0.14
+    )
+    b.part("cabin", [cab], second, material="plastic")
+    b.part(
+        "window",
+        [box(2 * w - 0.1, 0.34, 0.11, at=(0, 0.08, deep + 0.16))],
+        b.other_color(second),
+        material="glass",
+        counted=False,
+    )
+    b.part("engine", [box(0.16, 0.16, 0.3, at=(0, half + 0.06, deep - 0.02))], third, material="metal")
+    return "a low cabin on a pointed hull before an engine"
+
+
+def oars(b: Builder, w: float, deep: float, second: str, third: str) -> str:
+    """Benches and a pair of oars; the layout in words."""
+    seats = b.integer(1, 3)
+    b.part(
+        "seat",
+        row(box(2 * w * 0.9, 0.13, 0.08, at=(0, 0.12, deep + 0.03)), seats, (0, 0.34, 0)),
+        second,
+        material="wood",
+    )
+    oar = [
+        rod(0.045, (w * 0.7, 0.1, deep + 0.12), (0.66, -0.1, 0.08)),
+        ellipsoid(0.15, 0.1, 0.06, at=(0.68, -0.1, 0.08)).turned("y", 25),
+    ]
+    b.part("oar", [oar, [s.mirrored() for s in oar]], third, material="wood")
+    return f"an open hull with {count_word(seats)} seat{'s' * (seats > 1)} and two oars"
+
+
+def decks(b: Builder, half: float, w: float, deep: float, second: str, third: str) -> str:
+    """Decks and their chimneys; the layout in words."""
+    stacks, levels = b.integer(1, 4), b.integer(1, 2)
+    deck = [
+        box(2 * w - 0.12 - 0.1 * i, half * (1.3 - 0.2 * i), 0.15, at=(0, 0.12, deep + 0.06 + 0.13 * i))
+        for i in range(levels)
+    ]
+    b.part("deck", [deck], second, b.pattern(second, 0.3), "metal", counted=False)
+    stack = cylinder(0.075, 0.34, at=(0, 0.12, deep + 0.13 * levels + 0.14))
+    b.part("chimney", row(stack, stacks, (0, 0.24, 0)), third, b.pattern(third, 0.3, ("two-tone",)), "metal")
+    return f"{count_word(stacks)} chimney{'s' * (stacks > 1)} in a row above the deck"
+
+
 def boat(b: Builder) -> None:
     kind = b.choice(("sailboat", "motorboat", "rowing boat", "steamship"))
     half, w, paint, deep = b.uniform(0.62, 0.75), b.uniform(0.22, 0.28), b.color(), b.uniform(0.2, 0.26)
-    outline = [
-        (-w, half),
-        (-w, -0.15),
-        (-w * 0.6, -half * 0.65),
-        (0, -half),
-        (w * 0.6, -half * 0.65),
-        (w, -0.15),
-        (w, half),
-    ]
+    port = [(-w, half), (-w, -0.15), (-w * 0.6, -half * 0.65)]
+    outline = [*port, (0, -half), *((-x, y) for x, y in reversed(port))]
     hull = [
         extrusion([(0.8 * x, 0.94 * y) for x, y in outline], deep / 2 + 0.02, at=(0, 0, deep / 4)),
         extrusion(outline, deep / 2, at=(0, 0, deep * 0.75)),
@@ -50,50 +100,13 @@ def boat(b: Builder) -> None:
         "hull", [hull], paint, b.pattern(paint, 0.3), "wood" if kind == "rowing boat" else b.choice(("wood", "metal"))
     )
     if kind == "sailboat":
-        tall, sails = b.uniform(0.95, 1.25), b.integer(1, 2)
-        main = [(-0.06, deep + 0.14), (half - 0.05, deep + 0.14), (-0.06, deep + tall)]
-        jib = [(-0.1, deep + 0.14), (0.06 - half, deep + 0.14), (-0.1, deep + tall * 0.8)]
-        b.part("sail", [side_extrusion(s, 0.08) for s in (main, jib)[:sails]], second, b.pattern(second, 0.5), "fabric")
-        b.part("mast", [cylinder(0.055, tall, at=(0, -0.08, deep + tall / 2 - 0.03))], b.color(), material="wood")
-        said = f"a mast with {count_word(sails)} sail{'s' * (sails > 1)} on a pointed hull"
+        said = sails(b, half, deep, second)
     elif kind == "motorboat":
-        cab = side_extrusion(
-            [(-0.3, deep - 0.02), (0.32, deep - 0.02), (0.32, deep + 0.3), (-0.14, deep + 0.3)], 2 * w - 0.14
-        )
-        b.part("cabin", [cab], second, material="plastic")
-        b.part(
-            "window",
-            [box(2 * w - 0.1, 0.34, 0.11, at=(0, 0.08, deep + 0.16))],
-            b.other_color(second),
-            material="glass",
-            counted=False,
-        )
-        b.part("engine", [box(0.16, 0.16, 0.3, at=(0, half + 0.06, deep - 0.02))], third, material="metal")
-        said = "a low cabin on a pointed hull before an engine"
+        said = motor(b, half, w, deep, second, third)
     elif kind == "rowing boat":
-        seats = b.integer(1, 3)
-        b.part(
-            "seat",
-            row(box(2 * w * 0.9, 0.13, 0.08, at=(0, 0.12, deep + 0.03)), seats, (0, 0.34, 0)),
-            second,
-            material="wood",
-        )
-        oar = [
-            rod(0.045, (w * 0.7, 0.1, deep + 0.12), (0.66, -0.1, 0.08)),
-            ellipsoid(0.15, 0.1, 0.06, at=(0.68, -0.1, 0.08)).turned("y", 25),
-        ]
-        b.part("oar", [oar, [s.mirrored() for s in oar]], third, material="wood")
-        said = f"an open hull with {count_word(seats)} seat{'s' * (seats > 1)} and two oars"
+        said = oars(b, w, deep, second, third)
     else:
-        stacks, decks = b.integer(1, 4), b.integer(1, 2)
-        deck = [
-            box(2 * w - 0.12 - 0.1 * i, half * (1.3 - 0.2 * i), 0.15, at=(0, 0.12, deep + 0.06 + 0.13 * i))
-            for i in range(decks)
-        ]
-        b.part("deck", [deck], second, b.pattern(second, 0.3), "metal", counted=False)
-        stack = cylinder(0.075, 0.34, at=(0, 0.12, deep + 0.13 * decks + 0.14))
-        b.part("chimney", row(stack, stacks, (0, 0.24, 0)), third, b.pattern(third, 0.3, ("two-tone",)), "metal")
-        said = f"{count_word(stacks)} chimney{'s' * (stacks > 1)} in a row above the deck"
+        said = decks(b, half, w, deep, second, third)
     b.subtype(kind)
     b.proportion("wide" if w > 0.26 else "narrow" if w < 0.235 else "")
     b.proportion("long" if half > 0.71 else "short" if half < 0.66 else "")
