@@ -111,6 +111,30 @@ def train_codec(config: Positional[Path], out: Path | None = None, set: tuple[st
     print(f"→ {folder}")
 
 
+def train_scorers(
+    config: Positional[Path], out: Path | None = None, set: tuple[str, ...] = (), evaluators: bool = False
+) -> None:
+    """Training of the small scorers that reward, or of the evaluators that never do, e.g. configs/scorers.yaml.
+
+    Args:
+        config: A YAML file with what differs from the defaults.
+        out: The folder of pictures and weights; by default runs/scorers or runs/evaluators.
+        set: Overrides, e.g. --set steps=20.
+        evaluators: The evaluators: other data, another seed, another architecture.
+    """
+    from maquette.config import ScorersConfig
+    from maquette.config_file import load_config
+    from maquette.evaluation.train import train_evaluators
+    from maquette.rewards.train import train_scorers
+
+    c = load_config(config, set, kind=ScorersConfig)
+    folder = out or Path("runs") / ("evaluators" if evaluators else "scorers")
+    sizes = {"objects": c.objects, "held_out": c.held_out, "steps": c.steps, "seed": c.seed}
+    train = train_evaluators if evaluators else train_scorers
+    figures = train(folder=folder / "weights", data=folder / "data", codec=c.codec, **sizes)
+    print("\n".join(f"{name:<32}{value:.3f}" for name, value in figures.items()) + f"\n→ {folder / 'weights'}")
+
+
 def evaluate(
     model: Positional[str], suite: str = "mini-dev", out: Path | None = None, seed: int = 0, limit: int = 0
 ) -> None:
@@ -219,6 +243,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "decode": decode,
     "warm-start": warm_start,
     "train-codec": train_codec,
+    "train-scorers": train_scorers,
     "doctor": doctor,
 }
 

@@ -195,11 +195,13 @@ class ScorersConfig:
     """`maquette train-scorers CONFIG`: see rewards/train.py."""
 
     steps: int = 1500
-    """Optimiser steps per network."""
+    """Optimiser steps, in two phases: shapes as they are, shapes through the codec."""
     objects: int = 4000
     """Train compositions rendered for it."""
+    held_out: int = 400
+    """Held-out compositions that measure it."""
     codec: str = "tiny"
-    """Scorers judge what went through codec, mesher and renderer."""
+    """Scorers judge what went through codec, mesher and renderer; empty: shapes as they are."""
     seed: int = 0
     """Of weights, data and order."""
 

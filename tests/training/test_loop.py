@@ -1,0 +1,230 @@
+"""The loop: resumes bit for bit, saves when asked to stop, says what is wrong before it is too late."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import pytest
+import torch
+from jaxtyping import Float
+from safetensors.torch import load_file
+from torch import Tensor
+
+from maquette.config import AlgorithmConfig, Config, OptimiserConfig
+from maquette.tracking import read_metrics
+from maquette.training.checkpoint import list_checkpoints
+from maquette.training.loop import prepare_folder, run
+from maquette.training.plan import plan
+from maquette.types import Generation
+from tests.training.killable import go_on
+from tests.training.toys import LowCodes, Redness, micro_config, micro_parts
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def numbers(folder: Path) -> list[dict[str, float | int | None]]:
+    """All that was logged but times and memory, which no two runs share."""
+    own = ("seconds/", "memory")
+    return [{k: v for k, v in line.items() if not k.startswith(own)} for line in read_metrics(folder / "metrics.jsonl")]
+
+
+def weights(folder: Path) -> dict[str, Tensor]:
+    return load_file(folder / "policy" / "model.safetensors")
+
+
+def assert_same_run(one: Path, other: Path) -> None:
+    assert numbers(one) == numbers(other)
+    for name, value in weights(one).items():
+        assert torch.equal(value, weights(other)[name]), name
+
+
+@dataclass
+class BreaksAt:
+    """A judge that interrupts at its n-th call, as Ctrl-C twice would."""
+
+    calls: int
+    name: str = "preference"
+    higher_is: str = "n/a"
+    worst: float = 0.0
+
+    def score(self, generation: Generation, stage: int) -> Float[Tensor, " a"]:
+        self.calls -= 1
+        if not self.calls:
+            raise KeyboardInterrupt
+        return LowCodes().score(generation, stage)
+
+
+@pytest.mark.parametrize("mu", [1, 2])
+def test_a_run_broken_off_inside_a_step_resumes_bit_for_bit(tmp_path: Path, mu: int):
+    config = micro_config(steps=5, algorithm=AlgorithmConfig(updates_per_rollout=mu, minibatches=mu))
+    run(config, micro_parts(config, LowCodes()), tmp_path / "whole")
+    broken = tmp_path / "broken"
+    with pytest.raises(KeyboardInterrupt):
+        run(config, micro_parts(config, BreaksAt(8)), broken)
+    assert [path.name for path in list_checkpoints(broken / "checkpoints")] == ["step-000002"]
+    run(config, micro_parts(config, LowCodes()), broken)
+    assert_same_run(tmp_path / "whole", broken)
+
+
+def killed(folder: Path, lines: int, delay: float) -> bool:
+    """Starts or resumes the micro run and kills it -9 `delay` seconds after it has logged `lines` steps; False: it ended."""
+    child = subprocess.Popen([sys.executable, "-m", "tests.training.killable", str(folder)], cwd=ROOT, stderr=-3)
+    while child.poll() is None and len(read_metrics(folder / "metrics.jsonl")) < lines:
+        time.sleep(0.002)
+    time.sleep(delay)
+    child.kill()
+    return child.wait() == -signal.SIGKILL
+
+
+def kill_and_compare(tmp_path: Path, instants: list[tuple[int, float]]) -> None:
+    go_on(tmp_path / "whole")
+    for lines, delay in instants:
+        killed(tmp_path / "killed", lines, delay)
+    go_on(tmp_path / "killed")
+    assert_same_run(tmp_path / "whole", tmp_path / "killed")
+
+
+def test_kill_9_at_three_instants_changes_nothing(tmp_path: Path):
+    kill_and_compare(tmp_path, [(1, 0.01), (4, 0.03), (8, 0.0)])
+
+
+@pytest.mark.slow
+def test_kill_9_at_twenty_instants_changes_nothing(tmp_path: Path):
+    rng = random.Random(0)
+    for attempt in range(4):
+        folder = tmp_path / str(attempt)
+        folder.mkdir()
+        kill_and_compare(folder, [(2 * i + 1, rng.uniform(0, 0.15)) for i in range(5)])
+
+
+@dataclass
+class AsksToStop:
+    """A judge that sends the process a signal once."""
+
+    number: int
+    sent: bool = False
+    name: str = "preference"
+    higher_is: str = "n/a"
+    worst: float = 0.0
+
+    def score(self, generation: Generation, stage: int) -> Float[Tensor, " a"]:
+        if not self.sent:
+            self.sent = True
+            os.kill(os.getpid(), self.number)
+        return LowCodes().score(generation, stage)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_request_to_stop_finishes_the_step_and_saves(tmp_path: Path, number: int):
+    config = micro_config(steps=5, checkpoint_every=100)
+    before = signal.getsignal(number)
+    run(config, micro_parts(config, AsksToStop(number)), tmp_path)
+    assert [path.name for path in list_checkpoints(tmp_path / "checkpoints")] == ["step-000001"]
+    assert signal.getsignal(number) == before and len(read_metrics(tmp_path / "metrics.jsonl")) == 1
+
+
+@dataclass(frozen=True)
+class Says:
+    """A judge that gives everything one value."""
+
+    value: float
+    name: str = "preference"
+    higher_is: str = "n/a"
+    worst: float = 0.0
+
+    def score(self, generation: Generation, stage: int) -> Float[Tensor, " a"]:
+        return torch.full((len(generation.prompts) * generation.group_size,), self.value)
+
+
+def test_an_infinite_reward_stops_before_the_optimiser_with_its_name(tmp_path: Path):
+    config = micro_config()
+    parts = micro_parts(config, Says(float("inf")))
+    before = {name: value.clone() for name, value in parts.policy.state_dict().items()}
+    with pytest.raises(ValueError, match="reward preference gave 16 infinite"):
+        run(config, parts, tmp_path)
+    assert all(torch.equal(value, before[name]) for name, value in parts.policy.state_dict().items())
+
+
+def test_a_loss_that_is_not_finite_stops_before_the_optimiser(tmp_path: Path):
+    config = micro_config()
+    parts = micro_parts(config, LowCodes())
+    parts.reference.model.get_input_embeddings().weight.data.fill_(float("nan"))
+    before = {name: value.clone() for name, value in parts.policy.state_dict().items()}
+    with pytest.raises(ValueError, match="loss is nan"):
+        run(config, parts, tmp_path)
+    assert all(torch.equal(value, before[name]) for name, value in parts.policy.state_dict().items())
+
+
+@pytest.mark.parametrize("value", [0.5, float("nan")])
+def test_equal_or_missing_scores_move_nothing(tmp_path: Path, value: float):
+    config = micro_config(steps=1, algorithm=AlgorithmConfig(kl="none"))
+    parts = micro_parts(config, Says(value))
+    before = {name: weight.clone() for name, weight in parts.policy.state_dict().items()}
+    run(config, parts, tmp_path)
+    line = read_metrics(tmp_path / "metrics.jsonl")[0]
+    assert line["grad_norm"] < 1e-7 and line["missing/fine"] == (value != value)
+    # AdamW's first step is lr·g/(|g| + 1e-8): what is left of rounding moves weights by next to nothing.
+    for name, weight in parts.policy.state_dict().items():
+        torch.testing.assert_close(weight, before[name], atol=5e-3, rtol=0)
+
+
+def test_micro_batches_change_no_result(tmp_path: Path):
+    for tokens in (40, 100_000):
+        optimiser = OptimiserConfig(lr=5e-3, warmup_steps=1, micro_batch_tokens=tokens)
+        config = micro_config(steps=2, optimiser=optimiser)
+        run(config, micro_parts(config, LowCodes()), tmp_path / str(tokens))
+    few, many = numbers(tmp_path / "100000"), numbers(tmp_path / "40")
+    for key in ("loss", "grad_norm", "kl"):
+        assert few[1][key] == pytest.approx(many[1][key], rel=1e-3, abs=1e-5)
+
+
+def test_ratios_are_1_before_the_first_update(tmp_path: Path):
+    config = micro_config(steps=1, algorithm=AlgorithmConfig(updates_per_rollout=1, minibatches=2))
+    run(config, micro_parts(config, LowCodes()), tmp_path)
+    line = read_metrics(tmp_path / "metrics.jsonl")[0]
+    assert line["sampler_drift"] < 1e-5 and line["ratio_max"] < 1.2
+
+
+def test_samples_hold_reasoning_pictures_and_each_part(tmp_path: Path):
+    config = micro_config(steps=1, sample_every=1)
+    run(config, micro_parts(config, LowCodes(), Redness()), tmp_path)
+    names = {path.name for path in (tmp_path / "samples").iterdir()}
+    assert names == {"best-000000.json", "best-000000.png", "worst-000000.json", "worst-000000.png"}
+    best = json.loads((tmp_path / "samples" / "best-000000.json").read_text())
+    assert [stage["name"] for stage in best["stages"]] == ["coarse", "fine"]
+    assert set(best["stages"][1]["scores"]) == {"preference", "aesthetic"}
+
+
+def test_a_folder_with_a_run_is_not_overwritten_and_a_changed_config_not_resumed(tmp_path: Path):
+    prepare_folder(Config(), tmp_path, resume=False)
+    with pytest.raises(ValueError, match="holds a run already"):
+        prepare_folder(Config(), tmp_path, resume=False)
+    prepare_folder(Config(steps=200), tmp_path, resume=True)
+    with pytest.raises(ValueError, match="group_size = 8, the config says 4"):
+        prepare_folder(Config(group_size=4), tmp_path, resume=True)
+    with pytest.raises(ValueError, match="no run to resume"):
+        prepare_folder(Config(), tmp_path / "absent", resume=True)
+
+
+def test_a_read_only_folder_is_one_clear_sentence(tmp_path: Path):
+    blocked = tmp_path / "file"
+    blocked.write_text("")
+    with pytest.raises(ValueError, match="Cannot write to the output folder"):
+        prepare_folder(Config(), blocked / "run", resume=False)
+
+
+def test_the_plan_counts_tokens_calls_and_memory():
+    config = micro_config()
+    text = plan(config, micro_parts(config, LowCodes()))
+    # 8 answers; 6 + 16 tokens sampled at most in each of two stages.
+    assert "up to 352 sampled a step, 1,408 in 4 steps" in text
+    assert "decoding       up to 44 steps" in text and "1 by the frozen reference, over 16 sequences" in text
+    assert plan(replace(config, algorithm=AlgorithmConfig(minibatches=2)), micro_parts(config)).count("1 for old") == 1
