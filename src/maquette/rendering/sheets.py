@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -100,17 +101,15 @@ def turntable(mesh: Mesh, path: str | Path, frames: int = 48, size: int = 320, s
     if path.suffix.lower() not in (".gif", ".mp4"):
         raise ValueError(f"{path.name} ends in {path.suffix!r}; turntables are written as .gif or .mp4.")
     size += size % 2  # H.264 wants even sides
-    pictures = portraits([mesh], ring(frames, 20.0, 3.0, 30.0, start=30.0), size=size)[0]
-    beside = path.with_name(f".{path.stem}.part{path.suffix}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        if path.suffix.lower() == ".gif":
-            _write_gif(pictures, beside, seconds)
-        else:
-            _write_mp4(pictures, beside, seconds)
-        os.replace(beside, path)
+        # Written beside and renamed when complete, so that no half a film is left.
+        with tempfile.TemporaryDirectory(dir=path.parent, prefix=".turntable-") as beside:
+            pictures = portraits([mesh], ring(frames, 20.0, 3.0, 30.0, start=30.0), size=size)[0]
+            part = Path(beside) / path.name
+            (_write_gif if path.suffix.lower() == ".gif" else _write_mp4)(pictures, part, seconds)
+            os.replace(part, path)
     except OSError as error:
-        beside.unlink(missing_ok=True)
         raise ValueError(f"{path} cannot be written ({error.strerror}): choose another folder or make room.") from error
 
 

@@ -39,12 +39,14 @@ def read_mesh(path: str | Path) -> Mesh:
 def read_parts(path: str | Path) -> list[tuple[str, Mesh]]:
     """(name, mesh) of each node of the file's scene, or of each material where a node has several; z-up."""
     path = Path(path)
-    primitives = [p for p in _primitives(path) if len(p.faces)]
+    # What is not finite is found below, by its vertices; numpy need not warn of it on the way there.
+    with np.errstate(invalid="ignore", over="ignore"):
+        primitives = [p for p in _primitives(path) if len(p.faces)]
     if not primitives:
         raise ValueError(f"{path.name} holds no triangles: there is nothing to read.")
     check_faces(sum(len(p.faces) for p in primitives), path)
     everything = np.concatenate([p.vertices for p in primitives])
-    broken = int((~np.isfinite(everything).all(axis=1)).sum())
+    broken = int((~(np.abs(everything) < np.finfo(np.float32).max).all(axis=1)).sum())
     if broken:
         raise ValueError(f"{path.name}: {broken} of {len(everything)} vertices are not finite numbers.")
     extent = float(np.ptp(everything, axis=0).max())
@@ -64,16 +66,13 @@ def write_mesh(mesh: Mesh, path: str | Path) -> None:
     data = WRITERS[path.suffix.lower()](mesh)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", delete=False) as beside:
-            try:
-                beside.write(data)
-                beside.flush()
-                os.fsync(beside.fileno())
-                os.chmod(beside.name, 0o644)
-                os.replace(beside.name, path)
-            except OSError:
-                os.unlink(beside.name)
-                raise
+        with tempfile.TemporaryDirectory(dir=path.parent, prefix=".mesh-") as beside:
+            part = Path(beside) / path.name
+            with part.open("wb") as file:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+            os.replace(part, path)
     except OSError as error:
         raise ValueError(f"{path} cannot be written ({error.strerror}): choose another folder or make room.") from error
 
@@ -156,6 +155,8 @@ def _stated_faces(data: bytes, suffix: str) -> int:
 
 def _by_trimesh(data: bytes, path: Path, suffix: str) -> list[Primitive]:
     """OBJ, PLY and STL through trimesh, nothing merged or dropped (but STL's corners, which it repeats for each face)."""
+    if suffix == ".obj":
+        data = data.decode("utf-8", errors="replace").encode()
     resolver = trimesh.resolvers.FilePathResolver(path)
     scene = trimesh.load_scene(io.BytesIO(data), file_type=suffix[1:], resolver=resolver, process=False)
     found = []
