@@ -37,7 +37,7 @@ def color_loss(
     return ((absolute + excess).mean(1) * occupied).sum() / occupied.sum().clamp(min=1)
 
 
-def binary_entropy(p: Float[Tensor, "..."]) -> Float[Tensor, "..."]:
+def binary_entropy(p: Float[Tensor, "*any"]) -> Float[Tensor, "*any"]:
     """-p log p - (1-p) log(1-p), 0 at both ends."""
     return -(torch.xlogy(p, p) + torch.xlogy(1 - p, 1 - p))
 

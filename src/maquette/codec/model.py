@@ -72,11 +72,10 @@ TINY = Geometry(
     resolution=32,
     in_channels=4,
     out_channels=4,
-    channels=(16, 48, 96),
+    channels=(16, 32, 80),
     latent_channels=8,
-    codebook_size=2048,
-    res_blocks=(1, 1, 1),
-    middle_blocks=1,
+    codebook_size=4096,
+    res_blocks=(0, 1, 1),
 )
 """Coloured voxels in 128 codes."""
 
@@ -170,4 +169,6 @@ def check_weights(weights: Mapping[str, Tensor], expected: Mapping[str, Tensor],
             )
     unknown = sorted(set(weights) - set(expected))
     if unknown:
-        raise ValueError(f"{path} has {unknown[0]} with shape {list(weights[unknown[0]].shape)}, unknown to this codec.")
+        raise ValueError(
+            f"{path} has {unknown[0]} with shape {list(weights[unknown[0]].shape)}, unknown to this codec."
+        )

@@ -34,7 +34,9 @@ class ShapeStore:
     def fine_voxels(self, rows: Int64[np.ndarray, " a"]) -> Voxels:
         occupied = self._unpacked(self.fine, rows)
         color = np.zeros((*occupied.shape, 3), np.float32)
-        color[occupied] = np.concatenate([self.colors[self.starts[n] : self.starts[n + 1]] for n in rows]) / np.float32(255)
+        color[occupied] = np.concatenate([self.colors[self.starts[n] : self.starts[n + 1]] for n in rows]) / np.float32(
+            255
+        )
         return Voxels(occupied, color)
 
     def coarse_voxels(self, rows: Int64[np.ndarray, " a"]) -> Voxels:
@@ -52,9 +54,7 @@ class ShapeStore:
     @classmethod
     def load(cls, path: Path) -> ShapeStore:
         with np.load(path) as arrays:
-            return cls(
-                int(arrays["resolution"]), arrays["fine"], arrays["coarse"], arrays["colors"], arrays["starts"]
-            )
+            return cls(int(arrays["resolution"]), arrays["fine"], arrays["coarse"], arrays["colors"], arrays["starts"])
 
 
 def store(pairs: Iterable[tuple[Voxels, Voxels]]) -> ShapeStore:

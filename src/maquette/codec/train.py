@@ -29,20 +29,23 @@ from maquette.types import Voxels
 class Recipe:
     """How the codec is trained; the defaults are the shipped codec's."""
 
-    steps: int = 1500
+    steps: int = 2500
     batch: int = 16
-    learning_rate: float = 2e-3
-    warmup: int = 50
+    learning_rate: float = 2.5e-3
+    warmup: int = 100
     weight_decay: float = 1e-4
-    quantise_after: float = 0.25
+    quantise_after: float = 0.32
     """Fraction of the steps without a codebook."""
     latent_weight: float = 1e-3
     """Weight of the mean squared latent before there is a codebook."""
     commitment_weight: float = 0.25
-    color_weight: float = 2.0
+    first_color_weight: float = 8.0
+    """Weight of colour against shape before there is a codebook: colour is learnt later than shape, and must be by then."""
+    color_weight: float = 4.0
+    """The same with a codebook."""
     coarse_share: float = 0.3
     """Fraction of the batch that is coarse and grey."""
-    kmeans_shapes: int = 1024
+    kmeans_shapes: int = 1536
     kmeans_iterations: int = 12
     codebook_decay: float = 0.98
     least_use: float = 0.05
@@ -63,8 +66,8 @@ def train_codec(
     heldout: ShapeStore | None = None,
     *,
     geometry: Geometry = TINY,
-    recipe: Recipe = Recipe(),  # noqa: B008 (frozen)
-    train_shapes: int = 14000,
+    recipe: Recipe = Recipe(),
+    train_shapes: int = 16000,
     heldout_shapes: int = 512,
     seed: int = 0,
     threads: int = 2,
@@ -142,21 +145,21 @@ def _loss(
         vectors = model.vectors(target).float()
         if state.codebook is None:
             used, pull = vectors, recipe.latent_weight * losses.squared_latent(vectors)
+            color_weight = recipe.first_color_weight
         else:
             quantised = model.vq.vectors(model.vq.codes(vectors)).detach()
             used = losses.straight_through(vectors, quantised)
             pull = recipe.commitment_weight * losses.commitment(vectors, quantised)
+            color_weight = recipe.color_weight
         logits = model.decode_vectors(used).float()
     shape = losses.occupancy_loss(logits[:, 0], target[:, 0])
     color = losses.color_loss(logits[:, 1:], target[:, 1:], target[:, 0])
-    loss = shape + recipe.color_weight * color + pull
+    loss = shape + color_weight * color + pull
     parts = {"loss": loss, "shape": shape, "color": color, "pull": pull, "latent": vectors.std()}
     return loss, {name: float(part.detach()) for name, part in parts.items()}, vectors.detach()
 
 
-def _first_codebook(
-    model: VoxelVQVAE, train: ShapeStore, recipe: Recipe, generator: torch.Generator
-) -> MovingCodebook:
+def _first_codebook(model: VoxelVQVAE, train: ShapeStore, recipe: Recipe, generator: torch.Generator) -> MovingCodebook:
     rows = torch.randperm(len(train), generator=generator)[: recipe.kmeans_shapes].numpy()
     rough = round(len(rows) * recipe.coarse_share)
     shapes = (train.coarse_voxels(rows[:rough]), train.fine_voxels(rows[rough:]))
@@ -164,9 +167,7 @@ def _first_codebook(
         inputs = [part for voxels in shapes for part in channels_of(voxels, colored=True).split(32)]
         vectors = torch.cat([model.vectors(part).float().flatten(0, 1) for part in inputs])
     per_step = recipe.batch * model.geometry.codes_per_shape
-    book = moving_codebook.start(
-        vectors, model.geometry.codebook_size, per_step, recipe.kmeans_iterations, generator
-    )
+    book = moving_codebook.start(vectors, model.geometry.codebook_size, per_step, recipe.kmeans_iterations, generator)
     model.vq.embeddings.weight.data.copy_(book.codes)
     return book
 

@@ -49,9 +49,13 @@ class Vocabulary:
         wanted = [MESH_START, MESH_END, *map(mesh_token, range(codebook_size))]
         for name in wanted:
             if name not in ids:
-                raise ValueError(f"The tokenizer has no {name}; a codebook of {codebook_size} codes needs {mesh_token(0)} to {wanted[-1]}.")
+                raise ValueError(
+                    f"The tokenizer has no {name}; a codebook of {codebook_size} codes needs {mesh_token(0)} to {wanted[-1]}."
+                )
         if mesh_token(codebook_size) in ids:
-            raise ValueError(f"The tokenizer has {mesh_token(codebook_size)}, but the codebook ends at {wanted[-1]}: take the codec it was made for.")
+            raise ValueError(
+                f"The tokenizer has {mesh_token(codebook_size)}, but the codebook ends at {wanted[-1]}: take the codec it was made for."
+            )
         return cls(ids[MESH_START], ids[MESH_END], torch.tensor([ids[name] for name in wanted[2:]]))
 
     @property
@@ -79,7 +83,7 @@ class Vocabulary:
             return Parsed(None, f"has {len(codes)} codes instead of {codes_per_shape}")
         return Parsed(codes)
 
-    def codes_of(self, ids: Int64[Tensor, "..."]) -> Int64[Tensor, "..."]:
+    def codes_of(self, ids: Int64[Tensor, "*any"]) -> Int64[Tensor, "*any"]:
         """The code of every token id, -1 for tokens that are no code."""
         ordered, order = self.code_ids.sort()
         place = torch.searchsorted(ordered, ids).clamp(max=self.codebook_size - 1)

@@ -106,7 +106,9 @@ class VoxelCodec:
             raise ValueError(f"A shape of this codec has {self.codes_per_shape} codes, not {codes.shape[1]}.")
         if len(codes) and (codes.min() < 0 or codes.max() >= self.codebook_size):
             bad = int(codes.min()) if codes.min() < 0 else int(codes.max())
-            raise ValueError(f"Code {bad} is outside this codebook of {self.codebook_size} codes (0 to {self.codebook_size - 1}).")
+            raise ValueError(
+                f"Code {bad} is outside this codebook of {self.codebook_size} codes (0 to {self.codebook_size - 1})."
+            )
 
 
 def channels_of(voxels: Voxels, colored: bool) -> Float[Tensor, "a i r r r"]:
