@@ -93,7 +93,11 @@ class DualEncoder(nn.Module):
         self.scale = nn.Parameter(torch.tensor(2.3))
 
     def embed_views(self, views: Float[Tensor, "a v 4 64 64"]) -> Float[Tensor, "a 128"]:
-        seen = self.view(self.cell(self.trunk(views)).flatten(2))
+        return self.embed_maps(self.trunk(views))
+
+    def embed_maps(self, maps: Float[Tensor, "a v 16 160"]) -> Float[Tensor, "a 128"]:
+        """As `embed_views`, from the trunk's maps."""
+        seen = self.view(self.cell(maps).flatten(2))
         return functional.normalize(self.object(torch.cat([seen.mean(1), seen.amax(1)], -1)), dim=-1)
 
     def embed_text(self, ids: Int64[Tensor, "n t"]) -> Float[Tensor, "n 128"]:
@@ -137,7 +141,12 @@ class Recogniser(nn.Module):
         self, views: Float[Tensor, "a v 4 64 64"]
     ) -> tuple[Float[Tensor, "a F"], Float[Tensor, "a P 13"], Float[Tensor, "a P C"]]:
         """Logits of the family, and of the count and the colour of every part."""
-        maps = self.trunk(views)
+        return self.read_maps(self.trunk(views))
+
+    def read_maps(
+        self, maps: Float[Tensor, "a v 16 160"]
+    ) -> tuple[Float[Tensor, "a F"], Float[Tensor, "a P 13"], Float[Tensor, "a P C"]]:
+        """As `forward`, from the trunk's maps."""
         joint = self._joint(maps)
         cells = maps.flatten(1, 2)
         place = self.place.repeat(maps.shape[1], 1)

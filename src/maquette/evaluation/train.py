@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import copy
 import time
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import torch
-from jaxtyping import Float32, Int64
-from torch import Tensor
+from jaxtyping import Float, Float32, Int64
+from torch import Tensor, nn
 from torch.nn import functional
 
 from maquette.codec.voxel_codec import VoxelCodec
@@ -19,8 +20,8 @@ from maquette.evaluation.networks import EVALUATORS, DualEncoder, Recogniser
 from maquette.rewards.dataset import UNSURE, Labels, Pictures, make_data, read_data
 from maquette.rewards.figures import AMONG, part_f1, questions, retrieval
 from maquette.rewards.fit import draw_mixed, families_of, fit, varied
-from maquette.rewards.fit_semantic import falsified
 from maquette.rewards.pixels import unpacked
+from maquette.rewards.semantic_losses import falsified
 from maquette.rewards.text import Words
 from maquette.rewards.train import DATA, HELD_OUT_SEED, gather_words, write_card
 from maquette.rewards.weights import save_network
@@ -46,8 +47,9 @@ def train_evaluators(
     learnt, unseen = read_data(data / "evaluators"), read_data(data / "heldout")
     words = gather_words(learnt)
     families, parts = tuple(FAMILIES), tuple(sorted({name for one in learnt.labels for name in one.parts}))
-    dual = train_dual(learnt, words, steps=steps, batch=48, peak=2e-3, seed=seed + 100)
-    recogniser = train_recogniser(learnt, families, parts, steps=steps, batch=48, peak=2e-3, seed=seed + 101)
+    torch.manual_seed(seed + 100)
+    dual, recogniser = DualEncoder(len(words)), Recogniser(len(families), len(parts), len(COLORS))
+    train_together(dual, recogniser, learnt, words, families, parts, steps=steps, peak=2e-3, seed=seed + 100)
     save_network(dual, folder / "alignment.safetensors")
     save_network(recogniser, folder / "recogniser.safetensors")
     figures = dual_figures(dual, words, unseen) | recogniser_figures(recogniser, families, parts, unseen)
@@ -70,24 +72,37 @@ def train_evaluators(
     return figures
 
 
-def train_dual(
-    data: Pictures, words: Words, *, steps: int, batch: int, peak: float, seed: int, network: DualEncoder | None = None
-) -> DualEncoder:
-    """InfoNCE over texts and objects in colour, false texts and altered objects among the negatives."""
+def train_together(
+    dual: DualEncoder,
+    recogniser: Recogniser,
+    data: Pictures,
+    words: Words,
+    families: tuple[str, ...],
+    parts: tuple[str, ...],
+    *,
+    steps: int,
+    peak: float,
+    seed: int,
+    batch: int = 36,
+    views: int = 3,
+) -> None:
+    """Trains both networks in place on clean and altered objects in colour; they share one trunk and end with a copy each."""
     torch.manual_seed(seed)
-    network = network or DualEncoder(len(words))
+    both = nn.ModuleDict({"dual": dual, "recogniser": recogniser})
+    recogniser.trunk = dual.trunk
     by_family, rng = families_of(data.labels), np.random.default_rng(seed)
 
     def loss(step: int) -> Tensor:
-        objects = draw_mixed(by_family, batch, 6, rng)
+        objects = draw_mixed(by_family, batch, 4, rng)
         labels = [data.labels[o] for o in objects]
-        views = np.sort(rng.permutation(6)[:3])
-        rgba = data.rows(objects * 2, [0] * batch + [1] * batch)[:, views]
-        seen = network.embed_views(varied(rgba, rng))
-        return _contrast(network, words, labels, seen, rng)
+        shown = np.sort(rng.permutation(6)[:views])
+        rgba = data.rows(objects * 2, [0] * batch + [1] * batch)[:, shown]
+        maps = dual.trunk(varied(rgba, rng))
+        contrast = _contrast(dual, words, labels, dual.embed_maps(maps), rng)
+        return contrast + _recognition(recogniser, maps, labels, families, parts, rng)
 
-    fit(network, loss, steps=steps, peak=peak, name="alignment evaluator")
-    return network
+    fit(both, loss, steps=steps, peak=peak, name="evaluators")
+    recogniser.trunk = copy.deepcopy(dual.trunk)
 
 
 def _contrast(
@@ -110,38 +125,22 @@ def _contrast(
     return (functional.cross_entropy(by_text, target) + functional.cross_entropy(by_view, target)) / 2
 
 
-def train_recogniser(
-    data: Pictures,
+def _recognition(
+    network: Recogniser,
+    maps: Float[Tensor, "n v 16 160"],
+    labels: Sequence[Labels],
     families: tuple[str, ...],
     parts: tuple[str, ...],
-    *,
-    steps: int,
-    batch: int,
-    peak: float,
-    seed: int,
-    network: Recogniser | None = None,
-) -> Recogniser:
+    rng: np.random.Generator,
+) -> Tensor:
     """Cross-entropies of family, of the counts of the object's own and of absent parts, and of the own parts' colours."""
-    torch.manual_seed(seed)
-    network = network or Recogniser(len(families), len(parts), len(COLORS))
-    by_family, rng = families_of(data.labels), np.random.default_rng(seed)
-
-    def loss(step: int) -> Tensor:
-        objects = draw_mixed(by_family, batch, 2, rng)
-        labels = [data.labels[o] for o in objects]
-        looks = (rng.random(batch) < 0.5).astype(int)
-        views = np.sort(rng.permutation(6)[: int(rng.integers(3, 6))])
-        family, count, color = network(varied(data.rows(objects, looks.tolist())[:, views], rng))
-        right = torch.tensor([families.index(one.family) for one in labels])
-        counts, colors = part_targets(labels, looks.tolist(), parts, rng)
-        total = functional.cross_entropy(family.float(), right, label_smoothing=0.05)
-        total = total + functional.cross_entropy(count.float().flatten(0, 1), counts.flatten(), ignore_index=UNSURE)
-        return total + 0.7 * functional.cross_entropy(
-            color.float().flatten(0, 1), colors.flatten(), ignore_index=UNSURE
-        )
-
-    fit(network, loss, steps=steps, peak=peak, name="attribute recogniser")
-    return network
+    family, count, color = network.read_maps(maps)
+    right = torch.tensor([families.index(one.family) for one in labels]).repeat(2)
+    targets = [part_targets(labels, [look] * len(labels), parts, rng) for look in (0, 1)]
+    counts, colors = (torch.cat(column).flatten() for column in zip(*targets, strict=True))
+    loss = functional.cross_entropy(family.float(), right, label_smoothing=0.05)
+    loss = loss + functional.cross_entropy(count.float().flatten(0, 1), counts, ignore_index=UNSURE)
+    return loss + 0.7 * functional.cross_entropy(color.float().flatten(0, 1), colors, ignore_index=UNSURE)
 
 
 def part_targets(

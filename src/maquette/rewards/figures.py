@@ -10,11 +10,11 @@ from jaxtyping import Bool, Float32, Int
 from scipy.stats import spearmanr
 
 from maquette.rewards.dataset import UNSURE, Labels, Pictures
-from maquette.rewards.fit_quality import looks_good, severity_of
-from maquette.rewards.fit_semantic import falsified
 from maquette.rewards.networks import Judged, Seen
 from maquette.rewards.pixels import unpacked
+from maquette.rewards.quality_losses import looks_good, severity_of
 from maquette.rewards.scorers import CHUNK, QualityScorer, SemanticScorer, joined, reduced, together
+from maquette.rewards.semantic_losses import falsified
 
 AMONG = 64
 """Objects that a text is to be found among."""

@@ -152,7 +152,10 @@ class SemanticNetwork(nn.Module):
         self.parts = PartReader(words, colors)
 
     def see(self, views: Float[Tensor, "a v 4 64 64"]) -> Seen:
-        maps = self.trunk(views)
+        return self.understand(self.trunk(views))
+
+    def understand(self, maps: Float[Tensor, "a v 16 160"]) -> Seen:
+        """As `see`, from the trunk's maps."""
         summary = functional.silu(self.summary(maps))
         joint = self.joint(torch.cat([summary.mean(1), summary.amax(1)], -1))
         return Seen(maps, functional.normalize(self.align(summary), dim=-1), joint)
@@ -189,14 +192,17 @@ class QualityNetwork(nn.Module):
         self.across = nn.TransformerEncoderLayer(WIDTH, 4, 2 * WIDTH, 0.0, "relu", batch_first=True, norm_first=True)
         self.consistency = nn.Sequential(nn.LayerNorm(2 * WIDTH), nn.Linear(2 * WIDTH, 64), nn.SiLU(), nn.Linear(64, 2))
 
-    def forward(self, views: Float[Tensor, "a v 4 64 64"], places: Int64[Tensor, " v"] | None = None) -> Judged:
-        """`places` says which of the six `maquette-6` cameras each view is from (default: the first v). ValueError for more than six."""
+    def forward(self, views: Float[Tensor, "a v 4 64 64"]) -> Judged:
+        """Raises ValueError for more than six views: the network knows the places of the six `maquette-6` cameras."""
         if views.shape[1] > MOST_VIEWS:
             raise ValueError(
                 f"the small scorers look at up to {MOST_VIEWS} views (cameras maquette-6), got {views.shape[1]}"
             )
-        summary = functional.silu(self.summary(self.trunk(views)))
-        places = torch.arange(views.shape[1]) if places is None else places
+        return self.judge(self.trunk(views), torch.arange(views.shape[1]))
+
+    def judge(self, maps: Float[Tensor, "a v 16 160"], places: Int64[Tensor, " v"]) -> Judged:
+        """From the trunk's maps; `places` says which of the six cameras each view is from."""
+        summary = functional.silu(self.summary(maps))
         together = self.across(summary + self.view[places])
         logits = self.consistency(torch.cat([together.mean(1), together.amax(1)], -1))
         return Judged(

@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import subprocess
 import time
 from pathlib import Path
 
+import numpy as np
 import torch
+from torch import Tensor, nn
 
 from maquette.codec.voxel_codec import VoxelCodec
 from maquette.corpus.catalog import FAMILIES
 from maquette.corpus.program import COLORS
 from maquette.rewards.dataset import Pictures, make_data, read_data
 from maquette.rewards.figures import quality_figures, semantic_figures
-from maquette.rewards.fit_quality import train_quality
-from maquette.rewards.fit_semantic import train_semantic
+from maquette.rewards.fit import draw_mixed, families_of, fit, varied
 from maquette.rewards.networks import QualityNetwork, SemanticNetwork
+from maquette.rewards.quality_losses import quality_loss
 from maquette.rewards.scorers import SCORERS, QualityScorer, SemanticScorer
+from maquette.rewards.semantic_losses import Learner, semantic_loss
 from maquette.rewards.text import Words
 from maquette.rewards.weights import load_network, save_network
 
@@ -78,27 +82,47 @@ def train_scorers(
 def _phase(
     semantic: SemanticScorer, quality: QualityScorer, data: Pictures, done: Path, *, steps: int, peak: float, seed: int
 ) -> None:
-    """Trains both networks in place; a network that an earlier, interrupted run left in `done` is taken as it is."""
-    if (done / "semantic.safetensors").exists():
-        load_network(semantic.network, done / "semantic.safetensors")
-    else:
-        train_semantic(
-            semantic.network,
-            data,
-            semantic.words,
-            semantic.families,
-            steps=steps,
-            batch=24,
-            views=3,
-            peak=peak,
-            seed=seed,
-        )
-        save_network(semantic.network, done / "semantic.safetensors")
+    """Trains both networks in place; networks that an earlier, interrupted run left in `done` are taken as they are."""
     if (done / "quality.safetensors").exists():
+        load_network(semantic.network, done / "semantic.safetensors")
         load_network(quality.network, done / "quality.safetensors")
-    else:
-        train_quality(quality.network, data, steps=steps, batch=4, peak=peak, seed=seed + 50)
-        save_network(quality.network, done / "quality.safetensors")
+        return
+    train_together(semantic, quality.network, data, steps=steps, peak=peak, seed=seed)
+    save_network(semantic.network, done / "semantic.safetensors")
+    save_network(quality.network, done / "quality.safetensors")
+
+
+def train_together(
+    semantic: SemanticScorer,
+    quality: QualityNetwork,
+    data: Pictures,
+    *,
+    steps: int,
+    peak: float,
+    seed: int,
+    batch: int = 20,
+    views: int = 3,
+) -> None:
+    """Trains both networks in place on every look of `batch` objects a step; they share one trunk and end with a copy each."""
+    torch.manual_seed(seed)
+    names = tuple(sorted({name for one in data.labels for name in one.parts}))
+    learner = Learner(semantic.network, semantic.words, semantic.families, names)
+    both = nn.ModuleDict({"semantic": semantic.network, "quality": quality})
+    quality.trunk = semantic.network.trunk
+    by_family, rng = families_of(data.labels), np.random.default_rng(seed)
+
+    def loss(step: int) -> Tensor:
+        objects = draw_mixed(by_family, batch, 4, rng)
+        labels = [data.labels[o] for o in objects]
+        looks = len(labels[0].looks)
+        shown = np.sort(rng.permutation(6)[:views])
+        rgba = data.rows(objects * looks, np.repeat(range(looks), batch).tolist())[:, shown]
+        maps = semantic.network.trunk(varied(rgba, rng))
+        meaning = semantic_loss(learner, semantic.network.understand(maps), labels, rng)
+        return meaning + quality_loss(quality.judge(maps, torch.from_numpy(shown)), labels)
+
+    fit(both, loss, steps=steps, peak=peak, name="scorers")
+    quality.trunk = copy.deepcopy(semantic.network.trunk)
 
 
 def gather_words(data: Pictures) -> Words:
