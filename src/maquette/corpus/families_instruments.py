@@ -215,14 +215,8 @@ def xylophone(b: Builder) -> None:
     low, long = (0.5 if kind == "standing xylophone" else 0.14), b.uniform(1.0, 1.2)
     pitch, deep = long / bars, b.uniform(0.5, 0.6)
     if kind == "toy piano":
-        b.part(
-            "body",
-            [[box(long + 0.16, 0.34, 0.62, at=(0, 0.14, 0.31)), box(long + 0.16, 0.36, 0.12, at=(0, -0.2, 0.28))]],
-            paint,
-            b.pattern(paint, 0.3),
-            "wood",
-            counted=False,
-        )
+        body = [box(long + 0.16, 0.34, 0.62, at=(0, 0.14, 0.31)), box(long + 0.16, 0.36, 0.12, at=(0, -0.2, 0.28))]
+        b.part("body", [body], paint, b.pattern(paint, 0.3), "wood", counted=False)
         bars = min(bars, 7)
         pitch = long / bars
         b.part(
@@ -244,15 +238,9 @@ def xylophone(b: Builder) -> None:
         b.part("bar", slats, paint, material="wood")
         b.part("rail", rails, b.other_color(paint), material="wood")
         if kind == "standing xylophone":
-            ends = [
-                (-long / 2, -deep * 0.36),
-                (-long / 2, deep * 0.36),
-                (long / 2, -deep * 0.2),
-                (long / 2, deep * 0.2),
-            ]
-            b.part(
-                "leg", [box(0.09, 0.09, low + 0.04, at=(x, y, low / 2)) for x, y in ends], b.color(), material="metal"
-            )
+            ends = [(s * long / 2, t * deep * (0.36 if s < 0 else 0.2)) for s in (-1, 1) for t in (-1, 1)]
+            legs = [box(0.09, 0.09, low + 0.04, at=(x, y, low / 2)) for x, y in ends]
+            b.part("leg", legs, b.color(), material="metal")
         mallet = [rod(0.042, (0, -0.42, low + 0.18), (0, 0.04, low + 0.18)), sphere(0.08, at=(0, 0.04, low + 0.18))]
         b.part("mallet", [[s.moved(dx=-long * 0.2) for s in mallet]], b.other_color(paint), material="rubber")
     b.subtype(kind)

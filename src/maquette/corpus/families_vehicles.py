@@ -89,24 +89,17 @@ def car(b: Builder) -> None:
         material="rubber",
     )
     if racing:
-        b.part(
-            "driver", [[capsule(0.11, (0, 0.12, top), (0, 0.12, top + 0.1))]], b.other_color(paint), material="plastic"
-        )
-        wing = [
-            box(w, 0.18, 0.08, at=(0, half - 0.09, top + 0.2)),
-            box(0.1, 0.1, 0.25, at=(0, half - 0.09, top + 0.08)),
-        ]
+        driver, y = capsule(0.11, (0, 0.12, top), (0, 0.12, top + 0.1)), half - 0.09
+        b.part("driver", [driver], b.other_color(paint), material="plastic")
+        wing = [box(w, 0.18, 0.08, at=(0, y, top + 0.2)), box(0.1, 0.1, 0.25, at=(0, y, top + 0.08))]
         b.part("spoiler", [wing], b.color(), material="metal")
     else:
         cabin(b, kind, w, half, top, paint)
-    light = disc(0.07, 0.1, at=(w / 2 - 0.12, 0.01 - half, low + h * 0.42), axis="y")
-    if not racing:
-        b.part(
-            "headlight",
-            both_sides(light),
-            b.other_color(paint, allowed=("yellow", "white", "orange")),
-            material="glass",
+        light, shine = (
+            disc(0.07, 0.1, at=(w / 2 - 0.12, 0.01 - half, low + h * 0.42), axis="y"),
+            ("yellow", "white", "orange"),
         )
+        b.part("headlight", both_sides(light), b.other_color(paint, allowed=shine), material="glass")
     b.subtype(kind)
     b.proportion("long" if long > 1.5 else "short" if long < 1.38 else "")
     b.proportion("tall" if kind == "van" else "low" if racing else "")

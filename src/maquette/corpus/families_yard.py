@@ -28,26 +28,12 @@ def shovel(b: Builder) -> None:
         b.uniform(0.22, 0.3),
     )
     paint, metal, tall, teeth = b.color(), b.color(), b.uniform(0.34, 0.44), b.integer(3, 5)
-    b.part(
-        "handle",
-        [cylinder(0.055, long + 0.1, at=(0, 0, tall + long / 2 - 0.05))],
-        paint,
-        b.pattern(paint, 0.35),
-        "wood",
-    )
+    stick = cylinder(0.055, long + 0.1, at=(0, 0, tall + long / 2 - 0.05))
+    b.part("handle", [stick], paint, b.pattern(paint, 0.35), "wood")
     if kind in ("spade", "pointed shovel"):
         point = [(-w, 0.0), (w, 0.0)] if kind == "spade" else [(-w, 0.16), (0, 0), (w, 0.16)]
-        b.part(
-            "blade",
-            [
-                front_extrusion(
-                    [*point, (w, tall - 0.04), (0.07, tall + 0.05), (-0.07, tall + 0.05), (-w, tall - 0.04)], 0.09
-                )
-            ],
-            metal,
-            b.pattern(metal, 0.3),
-            "metal",
-        )
+        outline = [*point, (w, tall - 0.04), (0.07, tall + 0.05), (-0.07, tall + 0.05), (-w, tall - 0.04)]
+        b.part("blade", [front_extrusion(outline, 0.09)], metal, b.pattern(metal, 0.3), "metal")
         said = "a square blade" if kind == "spade" else "a pointed blade"
     else:
         teeth = teeth + 2 if kind == "rake" else min(teeth, 4)
