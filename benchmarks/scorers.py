@@ -23,9 +23,10 @@ from maquette.evaluation.networks import load_evaluators
 from maquette.evaluation.train import dual_figures, recogniser_figures
 from maquette.rendering.cameras import CAMERAS
 from maquette.rendering.rasterise import render
-from maquette.rewards.dataset import grid_of, make_data, read_data
+from maquette.rewards.dataset import grid_of, make_data
 from maquette.rewards.ensemble import REWARDS, load_reward
 from maquette.rewards.figures import quality_figures, semantic_figures
+from maquette.rewards.looks import read_data
 from maquette.rewards.scorers import load_quality, load_semantic
 from maquette.shape.surface import SurfaceMesher
 from maquette.types import Generation, PartSpec, Prompt, Rollouts, StageOutput, Voxels

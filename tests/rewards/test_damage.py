@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 
 from maquette.corpus.catalog import FAMILIES, compose
-from maquette.rewards.damage import APPEARANCE, GEOMETRY, Grid, drop_instance, drop_part, severity, swap_codes
+from maquette.rewards.damage import GEOMETRY, Grid, drop_instance, drop_part, severity, swap_codes
 from maquette.rewards.dataset import Variant, grid_of, labels_of
+from maquette.rewards.repaint import APPEARANCE
 
 CHAIRS = [grid_of(compose("chair", seed), 32) for seed in range(4)]
 KINDS = {**GEOMETRY, **APPEARANCE}

@@ -17,9 +17,10 @@ from maquette.codec.voxel_codec import VoxelCodec
 from maquette.corpus.catalog import FAMILIES
 from maquette.corpus.program import COLORS
 from maquette.evaluation.networks import EVALUATORS, DualEncoder, Recogniser
-from maquette.rewards.dataset import UNSURE, Labels, Pictures, make_data, read_data
+from maquette.rewards.dataset import make_data
 from maquette.rewards.figures import AMONG, part_f1, questions, retrieval
 from maquette.rewards.fit import draw_mixed, families_of, fit, varied
+from maquette.rewards.looks import UNSURE, Labels, Pictures, read_data
 from maquette.rewards.pixels import unpacked
 from maquette.rewards.semantic_losses import falsified
 from maquette.rewards.text import Words

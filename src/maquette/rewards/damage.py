@@ -2,7 +2,7 @@
 
 The kinds follow what a policy over codes gets wrong: parts or instances that are missing, loose or displaced; pieces that float;
 holes; melted, bloated, thinned or rough surfaces; a second front on the back; whole code cells (bars of 4 × 4 × 16 voxels) that
-belong elsewhere; and paint that is noisy, patchy, smeared or different from side to side.
+belong elsewhere. What can go wrong with the paint is in `repaint`.
 """
 
 from __future__ import annotations
@@ -13,8 +13,6 @@ from dataclasses import dataclass, replace
 import numpy as np
 from jaxtyping import Bool, Float32, Int8, Int64
 from scipy import ndimage
-
-from maquette.corpus.program import COLORS
 
 
 @dataclass(frozen=True)
@@ -52,23 +50,23 @@ def _without(grid: Grid, gone: np.ndarray) -> Grid:
     )
 
 
-def _field(rng: np.random.Generator, r: int, sigma: float) -> np.ndarray:
+def field(rng: np.random.Generator, r: int, sigma: float) -> np.ndarray:
     """Smooth noise of unit deviation."""
     noise = ndimage.gaussian_filter(rng.standard_normal((r, r, r)), sigma, mode="wrap")
     return noise / max(float(noise.std()), 1e-9)
 
 
-def _surface(grid: Grid) -> np.ndarray:
+def surface(grid: Grid) -> np.ndarray:
     """Coordinates [n 3] of occupied voxels with an empty neighbour."""
     return np.argwhere(grid.occupancy & ~ndimage.binary_erosion(grid.occupancy))
 
 
-def _ball(r: int, center: np.ndarray, radius: float) -> np.ndarray:
+def ball(r: int, center: np.ndarray, radius: float) -> np.ndarray:
     x, y, z = np.ogrid[:r, :r, :r]
     return (x - center[0]) ** 2 + (y - center[1]) ** 2 + (z - center[2]) ** 2 <= radius**2
 
 
-def _half(rng: np.random.Generator, r: int) -> np.ndarray:
+def half(rng: np.random.Generator, r: int) -> np.ndarray:
     """A random half space, its plane near the middle."""
     normal = rng.standard_normal(3) * (1.0, 1.0, 0.4)
     axis = (np.arange(r) + 0.5) / r - 0.5
@@ -76,7 +74,7 @@ def _half(rng: np.random.Generator, r: int) -> np.ndarray:
     return (x * normal[0] + y * normal[1] + z * normal[2]) / np.linalg.norm(normal) > rng.uniform(-0.08, 0.08)
 
 
-def _some_part(grid: Grid, rng: np.random.Generator, most: float = 0.6) -> int:
+def some_part(grid: Grid, rng: np.random.Generator, most: float = 0.6) -> int:
     """A part that is there and holds at most `most` of the shape; -1 where there is none."""
     sizes = np.bincount(grid.part[grid.part >= 0], minlength=len(grid.counts))
     able = np.flatnonzero((sizes > 8) & (sizes <= most * sizes.sum()))
@@ -85,7 +83,7 @@ def _some_part(grid: Grid, rng: np.random.Generator, most: float = 0.6) -> int:
 
 def drop_part(grid: Grid, rng: np.random.Generator, strength: float) -> Grid:
     """All instances of one part are gone."""
-    part = _some_part(grid, rng, 0.35 + 0.35 * strength)
+    part = some_part(grid, rng, 0.35 + 0.35 * strength)
     if part < 0:
         return grid
     return replace(
@@ -109,7 +107,7 @@ def drop_instance(grid: Grid, rng: np.random.Generator, strength: float) -> Grid
 
 def detach_part(grid: Grid, rng: np.random.Generator, strength: float) -> Grid:
     """One part is displaced by 3 to 8 voxels."""
-    part = _some_part(grid, rng)
+    part = some_part(grid, rng)
     if part < 0:
         return grid
     direction = rng.standard_normal(3)
@@ -149,33 +147,33 @@ def floaters(grid: Grid, rng: np.random.Generator, strength: float) -> Grid:
     occupancy, color = grid.occupancy.copy(), grid.color.copy()
     palette = grid.color[grid.occupancy]
     for _ in range(round(2 + 8 * strength * rng.uniform(0.5, 1.0))):
-        ball = _ball(r, clear[rng.integers(len(clear))], rng.uniform(1.0, 2.6)) & ~grid.occupancy
-        occupancy |= ball
-        color[ball] = palette[rng.integers(len(palette))]
+        crumb = ball(r, clear[rng.integers(len(clear))], rng.uniform(1.0, 2.6)) & ~grid.occupancy
+        occupancy |= crumb
+        color[crumb] = palette[rng.integers(len(palette))]
     return replace(grid, occupancy=occupancy, color=color)
 
 
 def holes(grid: Grid, rng: np.random.Generator, strength: float) -> Grid:
     """Bites out of the surface."""
-    surface = _surface(grid)
-    if not len(surface):
+    outside = surface(grid)
+    if not len(outside):
         return grid
     gone = np.zeros_like(grid.occupancy)
     for _ in range(round(1 + 6 * strength)):
-        gone |= _ball(len(gone), surface[rng.integers(len(surface))], rng.uniform(2.0, 3.0 + 1.5 * strength))
+        gone |= ball(len(gone), outside[rng.integers(len(outside))], rng.uniform(2.0, 3.0 + 1.5 * strength))
     return _without(grid, gone)
 
 
 def melt(grid: Grid, rng: np.random.Generator, strength: float) -> Grid:
     """Edges run into one another: blurred, then cut at a level that wavers."""
     soft = ndimage.gaussian_filter(grid.occupancy.astype(np.float32), 0.9 + 1.3 * strength)
-    return _filled(grid, soft > 0.42 + 0.12 * strength * _field(rng, len(soft), 2.5))
+    return _filled(grid, soft > 0.42 + 0.12 * strength * field(rng, len(soft), 2.5))
 
 
 def melt_side(grid: Grid, rng: np.random.Generator, strength: float) -> Grid:
     """One side only is melted."""
     melted = melt(grid, rng, 0.5 + 0.5 * strength)
-    side = _half(rng, len(grid.occupancy))
+    side = half(rng, len(grid.occupancy))
     return replace(
         grid,
         occupancy=np.where(side, melted.occupancy, grid.occupancy),
@@ -187,7 +185,7 @@ def melt_side(grid: Grid, rng: np.random.Generator, strength: float) -> Grid:
 def roughen(grid: Grid, rng: np.random.Generator, strength: float) -> Grid:
     """A surface that was smooth is bumpy."""
     distance = ndimage.distance_transform_edt(grid.occupancy) - ndimage.distance_transform_edt(~grid.occupancy)
-    return _filled(grid, distance + (0.6 + 1.2 * strength) * _field(rng, len(distance), 0.8) > 0)
+    return _filled(grid, distance + (0.6 + 1.2 * strength) * field(rng, len(distance), 0.8) > 0)
 
 
 def swell(grid: Grid, rng: np.random.Generator, strength: float) -> Grid:
@@ -198,14 +196,13 @@ def swell(grid: Grid, rng: np.random.Generator, strength: float) -> Grid:
 def thin(grid: Grid, rng: np.random.Generator, strength: float) -> Grid:
     """Everything is thinner, slender parts break."""
     distance = ndimage.distance_transform_edt(grid.occupancy)
-    return _without(grid, grid.occupancy & (distance + 0.5 * _field(rng, len(distance), 1.5) < 1.0 + 0.7 * strength))
+    return _without(grid, grid.occupancy & (distance + 0.5 * field(rng, len(distance), 1.5) < 1.0 + 0.7 * strength))
 
 
 def second_front(grid: Grid, rng: np.random.Generator, strength: float) -> Grid:
     """The back half is replaced by the front's mirror image (a Janus face), or the other way round."""
     front = np.zeros_like(grid.occupancy)
-    half = front.shape[1] // 2
-    front[:, :half] = True
+    front[:, : front.shape[1] // 2] = True
     keep = front if rng.random() < 0.5 else ~front
     return replace(
         grid,
@@ -237,75 +234,6 @@ def swap_bars(grid: Grid, rng: np.random.Generator, strength: float) -> Grid:
     return replace(grid, occupancy=occupancy, color=color, part=part)
 
 
-def _painted(grid: Grid, color: np.ndarray) -> Grid:
-    """The grid in other colours."""
-    return replace(grid, color=np.where(grid.occupancy[..., None], np.clip(color, 0.0, 1.0), 0.0).astype(np.float32))
-
-
-def _any_color(rng: np.random.Generator) -> np.ndarray:
-    return np.asarray(list(COLORS.values())[int(rng.integers(len(COLORS)))])
-
-
-def color_noise(grid: Grid, rng: np.random.Generator, strength: float) -> Grid:
-    """Every voxel's (or small clump's) colour is off by chance."""
-    r = len(grid.occupancy)
-    sigma = rng.uniform(0.0, 1.2)
-    noise = np.stack([_field(rng, r, sigma) for _ in range(3)], -1)
-    return _painted(grid, grid.color + (0.1 + 0.2 * strength) * noise)
-
-
-def patches(grid: Grid, rng: np.random.Generator, strength: float) -> Grid:
-    """Blotches of colours that do not belong."""
-    surface = _surface(grid)
-    if not len(surface):
-        return grid
-    color = grid.color.copy()
-    for _ in range(round(1 + 7 * strength)):
-        blotch = _ball(len(color), surface[rng.integers(len(surface))], rng.uniform(2.0, 5.0))
-        color[blotch] = _any_color(rng)
-    return _painted(grid, color)
-
-
-def side_colors(grid: Grid, rng: np.random.Generator, strength: float) -> Grid:
-    """One side is painted differently from the other."""
-    side = _half(rng, len(grid.occupancy))[..., None]
-    other = _any_color(rng) if rng.random() < 0.7 else np.roll(grid.color, int(rng.integers(1, 3)), -1)
-    return _painted(grid, np.where(side, grid.color + (0.5 + 0.5 * strength) * (other - grid.color), grid.color))
-
-
-def smear(grid: Grid, rng: np.random.Generator, strength: float) -> Grid:
-    """The colours of neighbouring parts run together."""
-    weight = grid.occupancy.astype(np.float32)
-    sigma = 1.5 + 3.0 * strength
-    total = ndimage.gaussian_filter(weight, sigma) + 1e-4
-    runny = [ndimage.gaussian_filter(grid.color[..., i] * weight, sigma) / total for i in range(3)]
-    return _painted(grid, np.stack(runny, -1) + 0.1 * strength * _field(rng, len(weight), 2.0)[..., None])
-
-
-def color_bars(grid: Grid, rng: np.random.Generator, strength: float) -> Grid:
-    """Some bars, as large as what one code paints, have the colour of another."""
-    r = len(grid.occupancy)
-    side, tall = r // 8, r // 2
-    palette = grid.color[grid.occupancy]
-    color = grid.color.copy()
-    if not len(palette):
-        return grid
-    for _ in range(round(4 + 20 * strength)):
-        x, y, z = rng.integers(8) * side, rng.integers(8) * side, rng.integers(2) * tall
-        tint = palette[rng.integers(len(palette))] if rng.random() < 0.5 else _any_color(rng)
-        bar = color[x : x + side, y : y + side, z : z + tall]
-        bar += rng.uniform(0.5, 1.0) * (tint - bar)
-    return _painted(grid, color)
-
-
-def recolor_part(grid: Grid, rng: np.random.Generator, strength: float) -> Grid:
-    """One part has another named colour, evenly: a sound object that is not what the text says."""
-    part = _some_part(grid, rng, 1.0)
-    if part < 0:
-        return grid
-    return _painted(grid, np.where((grid.part == part)[..., None], _any_color(rng), grid.color))
-
-
 GEOMETRY: dict[str, Damage] = {
     "drop_part": drop_part,
     "drop_instance": drop_instance,
@@ -322,15 +250,6 @@ GEOMETRY: dict[str, Damage] = {
     "swap_bars": swap_bars,
 }
 """Damage that every view of the bare shape may show."""
-
-APPEARANCE: dict[str, Damage] = {
-    "color_noise": color_noise,
-    "patches": patches,
-    "side_colors": side_colors,
-    "smear": smear,
-    "color_bars": color_bars,
-}
-"""Damage to the paint alone; occupancy is untouched."""
 
 
 def swap_codes(

@@ -23,42 +23,16 @@ from maquette.corpus.splits import Split, designs
 from maquette.corpus.words import captions
 from maquette.rendering.cameras import CAMERAS
 from maquette.rendering.rasterise import render
-from maquette.rewards.damage import APPEARANCE, GEOMETRY, Grid, drop_instance, recolor_part, severity, swap_codes
+from maquette.rewards.damage import GEOMETRY, Grid, drop_instance, severity, swap_codes
+from maquette.rewards.looks import UNSURE, Labels, Look
 from maquette.rewards.networks import COUNTS
 from maquette.rewards.pixels import packed
+from maquette.rewards.repaint import APPEARANCE, recolor_part
 from maquette.shape.surface import SurfaceMesher
 from maquette.tracking import progress
 from maquette.types import Mesh, Voxels
 
 COLOR_NAMES = tuple(COLORS)
-UNSURE = -1
-"""A label that damage made unsure: not learnt from."""
-
-
-@dataclass(frozen=True)
-class Look:
-    """Labels of one variant of an object. Counts and colours are by the object's part names."""
-
-    grey: bool
-    geometry: float
-    """Severity of damage to the shape, 0 (none) to 1."""
-    paint: float
-    """Severity of damage to the paint, 0 (none) to 1."""
-    counts: tuple[int, ...]
-    colors: tuple[int, ...]
-    """Index into the sixteen named colours."""
-
-
-@dataclass(frozen=True)
-class Labels:
-    """All that is known of one object: its texts, its family, its part names, its variants."""
-
-    family: str
-    captions: tuple[str, ...]
-    parts: tuple[str, ...]
-    symmetry: float
-    """IoU of the shape with its mirror image in x."""
-    looks: tuple[Look, ...]
 
 
 @dataclass(frozen=True)
@@ -266,41 +240,3 @@ def make_data(
 
 def _chosen(split: Split, seed: int, half: int | None) -> Iterator[Design]:
     return (design for design in designs(split, 10**9, seed) if half is None or half_of(design) == half)
-
-
-@dataclass(frozen=True)
-class Pictures:
-    """Everything in one or more folders, pictures memory-mapped."""
-
-    chunks: tuple[np.ndarray, ...]
-    labels: tuple[Labels, ...]
-    place: tuple[tuple[int, int], ...]
-    """Chunk and row of each object."""
-
-    def __len__(self) -> int:
-        return len(self.labels)
-
-    def rows(self, objects: Sequence[int], variants: Sequence[int]) -> UInt8[np.ndarray, "n v 64 64 4"]:
-        """Pictures of chosen variants of chosen objects."""
-        return np.stack(
-            [self.chunks[self.place[o][0]][self.place[o][1], v] for o, v in zip(objects, variants, strict=True)]
-        )
-
-
-def read_data(*folders: Path) -> Pictures:
-    """All finished chunks of the folders. Raises ValueError where there are none."""
-    files = [path for folder in folders for path in sorted(folder.glob("*.json"))]
-    if not files:
-        raise ValueError(f"no pictures in {', '.join(map(str, folders))}; make_data fills them")
-    chunks = tuple(np.load(path.with_suffix(".npy"), mmap_mode="r") for path in files)
-    labels, place = [], []
-    for c, path in enumerate(files):
-        for row, entry in enumerate(json.loads(path.read_text())):
-            looks = tuple(
-                Look(**{**k, "counts": tuple(k["counts"]), "colors": tuple(k["colors"])}) for k in entry["looks"]
-            )
-            labels.append(
-                Labels(entry["family"], tuple(entry["captions"]), tuple(entry["parts"]), entry["symmetry"], looks)
-            )
-            place.append((c, row))
-    return Pictures(chunks, tuple(labels), tuple(place))

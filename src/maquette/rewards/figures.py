@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Bool, Float32, Int
 from scipy.stats import spearmanr
 
-from maquette.rewards.dataset import UNSURE, Labels, Pictures
+from maquette.rewards.looks import UNSURE, Labels, Pictures
 from maquette.rewards.networks import Judged, Seen
 from maquette.rewards.pixels import unpacked
 from maquette.rewards.quality_losses import looks_good, severity_of

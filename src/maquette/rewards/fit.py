@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Float, UInt8
 from torch import Tensor, nn
 
-from maquette.rewards.dataset import Labels
+from maquette.rewards.looks import Labels
 from maquette.rewards.pixels import unpacked
 from maquette.tracking import progress
 

@@ -10,7 +10,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 from torch.nn import functional
 
-from maquette.rewards.dataset import Labels
+from maquette.rewards.looks import Labels
 from maquette.rewards.networks import Judged
 from maquette.rewards.scorers import reduced
 

@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from maquette.corpus.program import COLORS, COUNT_WORDS
-from maquette.rewards.dataset import UNSURE, Labels
+from maquette.rewards.looks import UNSURE, Labels
 from maquette.rewards.networks import Seen, SemanticNetwork
 from maquette.rewards.text import PAD, Words
 

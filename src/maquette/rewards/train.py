@@ -15,9 +15,10 @@ from torch import Tensor, nn
 from maquette.codec.voxel_codec import VoxelCodec
 from maquette.corpus.catalog import FAMILIES
 from maquette.corpus.program import COLORS
-from maquette.rewards.dataset import Pictures, make_data, read_data
+from maquette.rewards.dataset import make_data
 from maquette.rewards.figures import quality_figures, semantic_figures
 from maquette.rewards.fit import draw_mixed, families_of, fit, varied
+from maquette.rewards.looks import Pictures, read_data
 from maquette.rewards.networks import QualityNetwork, SemanticNetwork
 from maquette.rewards.quality_losses import quality_loss
 from maquette.rewards.scorers import SCORERS, QualityScorer, SemanticScorer
