@@ -12,7 +12,7 @@ ROUNDS = 6
 FINEST = 1 / 128
 """Edges shorter than this share of the object's extent are not cut."""
 VISIBLE = 0.06
-"""A change of colour [0, 1] along an edge, beyond its ends' mean, that asks for a cut."""
+"""A difference of colour [0, 1] along an edge, from what its ends' colours would make of it, that asks for a cut."""
 MOST_FACES = 200_000
 """Cutting ends here."""
 
@@ -60,15 +60,13 @@ def painted(primitive: Primitive, extent: float) -> tuple[np.ndarray, np.ndarray
 
 
 def _changing_edges(packed: np.ndarray, faces: np.ndarray, image: np.ndarray, shortest: float) -> np.ndarray:
-    """Edges [E 2] (sorted pairs) along which the picture is not what its ends' mean says."""
+    """Edges [E 2] (sorted pairs) along which the picture is not what the colours of their ends would make of it."""
     edges = np.unique(np.sort(np.concatenate([faces[:, [0, 1]], faces[:, [1, 2]], faces[:, [2, 0]]]), axis=1), axis=0)
     start, end = packed[edges[:, 0]], packed[edges[:, 1]]
     long = np.linalg.norm(start[:, :3] - end[:, :3], axis=1) > shortest
     off = np.zeros(len(edges))
-    first, last = (
-        sample(image, 0.98 * start[:, 6:] + 0.02 * end[:, 6:]),
-        sample(image, 0.02 * start[:, 6:] + 0.98 * end[:, 6:]),
-    )
+    at_vertices = sample(image, _inward(packed, faces))
+    first, last = at_vertices[edges[:, 0]], at_vertices[edges[:, 1]]
     for share in (0.25, 0.5, 0.75):
         there = sample(image, (1 - share) * start[:, 6:] + share * end[:, 6:])
         off = np.maximum(off, np.abs(there - (1 - share) * first - share * last).max(axis=1))
@@ -77,7 +75,7 @@ def _changing_edges(packed: np.ndarray, faces: np.ndarray, image: np.ndarray, sh
 
 def _cut(packed: np.ndarray, faces: np.ndarray, edges: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Every triangle with one of these edges cut at their middles, without gaps: into two, three or four."""
-    base, middle = len(packed), {}
+    base = len(packed)
     keys = edges[:, 0].astype(np.int64) * base + edges[:, 1]
     packed = np.concatenate([packed, packed[edges].mean(axis=1)])
     pairs = np.sort(np.stack([faces, np.roll(faces, -1, axis=1)], axis=2), axis=2)
