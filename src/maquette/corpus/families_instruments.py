@@ -90,12 +90,12 @@ def guitar(b: Builder) -> None:
 
 def drum(b: Builder) -> None:
     kind, r, h, paint = (
-        b.choice(("drum", "standing drum", "bongo drums", "goblet drum")),
+        b.choice(("drum", "standing drum", "bongo pair", "goblet drum")),
         b.uniform(0.28, 0.4),
         b.uniform(0.3, 0.5),
         b.color(),
     )
-    drums, low = (2 if kind == "bongo drums" else 1), (0.34 if kind == "standing drum" else 0.0)
+    drums, low = (2 if kind == "bongo pair" else 1), (0.34 if kind == "standing drum" else 0.0)
     skin, rim = b.other_color(paint), b.color()
     radii = [r, r * 0.75] if drums == 2 else [r]
     x = [-r + 0.03, r * 0.75 + 0.03 + 0.06] if drums == 2 else [0.0]
@@ -131,7 +131,7 @@ def drum(b: Builder) -> None:
     )
     b.subtype(kind)
     b.proportion("wide" if drums == 1 and 2 * r > h + 0.35 else "tall" if kind == "goblet drum" and h > 0.8 else "")
-    said = {"bongo drums": "a large and a small drum joined by a bar", "goblet drum": "a narrow foot under a wide bowl"}
+    said = {"bongo pair": "a large and a small drum joined by a bar", "goblet drum": "a narrow foot under a wide bowl"}
     under = f" on {count_word(legs)} legs" if legs else ""
     over = f" under {count_word(sticks)} stick{'s' * (sticks > 1)}" if sticks else ""
     b.layout(said.get(kind, f"a round shell{under}{over or ' with two rims'}"))

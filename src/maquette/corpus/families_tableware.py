@@ -47,9 +47,9 @@ def cup(b: Builder) -> None:
 
 
 def teapot(b: Builder) -> None:
-    kind = b.choice(("round teapot", "coffee pot", "kettle", "watering can"))
+    kind = b.choice(("round teapot", "coffee pot", "kettle", "oil can"))
     clay, wide, accent = b.color(), b.uniform(0.36, 0.44), b.color()
-    stuff = "metal" if kind in ("kettle", "watering can") else "ceramic"
+    stuff = "metal" if kind in ("kettle", "oil can") else "ceramic"
     b.subtype(kind)
     if kind == "round teapot":
         body: list[Solid] = [
@@ -58,15 +58,15 @@ def teapot(b: Builder) -> None:
         ]
         top, middle = wide * 1.6, wide * 0.8
     else:
-        top = {"coffee pot": 0.95, "kettle": 0.5, "watering can": 0.65}[kind] * b.uniform(0.9, 1.1)
-        rim = {"coffee pot": 0.7, "kettle": 0.6, "watering can": 1.0}[kind]
+        top = {"coffee pot": 0.95, "kettle": 0.5, "oil can": 0.65}[kind] * b.uniform(0.9, 1.1)
+        rim = {"coffee pot": 0.7, "kettle": 0.6, "oil can": 1.0}[kind]
         wide *= 0.85 if kind == "coffee pot" else 1.0
         body, middle = [cone(wide, top, (0, 0, top / 2), top=wide * rim)], top * 0.45
     b.proportion("tall" if top > 2.2 * wide else "low" if top < 1.35 * wide else "")
     b.part("body", [body], clay, b.pattern(clay, 0.5), stuff, counted=False)
     start, end = (wide * 0.7, 0, middle * 0.7), (wide + 0.34, 0, top + 0.02)
     spout: list[Solid] = bent(0.08, start, (wide + 0.16, 0, middle), end)
-    if kind == "watering can":
+    if kind == "oil can":
         spout = [*bent(0.07, start, (wide + 0.5, 0, top + 0.1)), sphere(0.15, (wide + 0.52, 0, top + 0.12))]
     b.part("spout", [spout], b.choice((clay, b.color())), material=stuff)
     if kind == "kettle":
@@ -81,11 +81,11 @@ def teapot(b: Builder) -> None:
         x = -wide * 0.85
         grip = bent(0.06, (x, 0, top * 0.85), (x - 0.3, 0, top * 0.82), (x - 0.3, 0, top * 0.35), (x, 0, top * 0.28))
     b.part("handle", [grip], b.other_color(clay), material=stuff)
-    if kind != "watering can":
+    if kind != "oil can":
         lid: list[Solid] = [dome(wide * 0.62, 0.14, (0, 0, top - 0.05)), sphere(0.09, (0, 0, top + 0.15))]
         b.part("lid", [lid], accent, material=stuff)
     place = "over the top" if kind == "kettle" else "opposite the spout"
-    shape = {"round teapot": "round", "watering can": "straight"}.get(kind, "tapered")
+    shape = {"round teapot": "round", "oil can": "straight"}.get(kind, "tapered")
     b.layout(f"a {shape} pot with a handle {place}")
     b.symmetry("none")
 

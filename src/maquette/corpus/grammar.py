@@ -7,10 +7,17 @@ from collections.abc import Sequence
 MATERIAL_WORDS = {
     "wood": "wooden",
     "wool": "woollen",
-    "skin": "",
     "fur": "furry",
     "feathers": "feathered",
     "scales": "scaly",
+    "leaves": "leafy",
+    "tile": "tiled",
+    "skin": "",
+    "plant skin": "",
+    "shell": "",
+    "petals": "",
+    "cream": "",
+    "ice cream": "",
 }
 """Materials whose adjective is not the word itself; '' is better left unsaid."""
 MASS_NOUNS = frozenset(

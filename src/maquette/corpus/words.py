@@ -16,6 +16,21 @@ from maquette.types import PartSpec
 CAPTION_LENGTHS = 4
 """Captions run from 0 ('a red chair') to 3 (two or three sentences)."""
 STYLE_WORDS = {"": "", "low-poly": "low-poly", "blocky": "blocky", "round": "rounded"}
+OTHER_THINGS = frozenset(
+    {
+        "toy piano",
+        "sandwich",
+        "steamroller",
+        "oil can",
+        "swan",
+        "baby chick",
+        "beetle",
+        "ant",
+        "wind turbine",
+        "sundae cup",
+    }
+)
+"""Subtypes that one would not call by their family's name."""
 PLAN_WORDS = 35
 DESCRIPTION_WORDS = 60
 
@@ -48,7 +63,8 @@ def caption(design: Design, length: int) -> Caption:
 
 def plan(design: Design) -> str:
     """The semantic plan: what it is, its proportions, how it is laid out; no colours, at most `PLAN_WORDS` words."""
-    kind = design.subtype if design.family in design.subtype else f"{design.subtype} ({design.family})"
+    said = design.family in design.subtype or design.subtype in OTHER_THINGS
+    kind = design.subtype if said else f"{design.subtype} ({design.family})"
     head = article(_joined(*design.proportions, STYLE_WORDS[design.style], kind))
     layout = list(design.layout)
     while layout and len(f"{head} {' '.join(layout)}".split()) > PLAN_WORDS:
@@ -144,7 +160,7 @@ def _color(design: Design) -> str:
 
 def _kind(design: Design, turn: int) -> str:
     """The subtype or the family's name; the subtype more often, for it says more."""
-    return design.family if turn % 5 == 0 else design.subtype
+    return design.family if turn % 5 == 0 and design.subtype not in OTHER_THINGS else design.subtype
 
 
 def _shape(design: Design, kind: str) -> str:
