@@ -186,11 +186,13 @@ def test_micro_batches_change_no_result(tmp_path: Path):
         assert few[1][key] == pytest.approx(many[1][key], rel=1e-3, abs=1e-5)
 
 
-def test_ratios_are_1_before_the_first_update(tmp_path: Path):
-    config = micro_config(steps=1, algorithm=AlgorithmConfig(updates_per_rollout=1, minibatches=2))
+def test_ratios_are_1_until_the_weights_move(tmp_path: Path):
+    frozen = OptimiserConfig(lr=0.0, micro_batch_tokens=128)
+    algorithm = AlgorithmConfig(updates_per_rollout=2, minibatches=2, kl="none")
+    config = micro_config(steps=1, optimiser=frozen, algorithm=algorithm)
     run(config, micro_parts(config, LowCodes()), tmp_path)
     line = read_metrics(tmp_path / "metrics.jsonl")[0]
-    assert line["sampler_drift"] < 1e-5 and line["ratio_max"] < 1.2
+    assert line["ratio_max"] == pytest.approx(1.0, abs=1e-5) and line["sampler_drift"] < 1e-5
 
 
 def test_samples_hold_reasoning_pictures_and_each_part(tmp_path: Path):
