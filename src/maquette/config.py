@@ -158,15 +158,15 @@ class Config:
 class CodecConfig:
     """`maquette train-codec CONFIG`: see codec/train.py."""
 
-    train_shapes: int = 14000
+    train_shapes: int = 24000
     """Objects of train compositions, fine and coarse."""
     heldout_shapes: int = 512
     """Objects of held-out compositions that measure it."""
-    steps: int = 1500
+    steps: int = 6500
     """Optimiser steps."""
     batch: int = 16
     """Objects per step."""
-    learning_rate: float = 2e-3
+    learning_rate: float = 2.5e-3
     """Peak learning rate."""
     seed: int = 0
     """Of weights, data and order."""
