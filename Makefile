@@ -11,6 +11,7 @@ install: .venv/.installed
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet -r requirements.lock
 	$(BIN)/python -m pip install --quiet --no-deps -e .
+	$(BIN)/python -c 'from maquette.doctor import compile_loops; compile_loops()'
 	touch $@
 
 install-dev: .venv/.installed-dev

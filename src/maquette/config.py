@@ -226,6 +226,8 @@ def check(config: Config) -> None:
     for key, bound in least.items():
         if asdict(config)[key] < bound:
             raise ValueError(f"{key} is {asdict(config)[key]}; it must be at least {bound}.")
+    if config.temperature <= 0:
+        raise ValueError(f"temperature is {config.temperature}; rollouts need one above 0.")
     if config.prompt_count < config.prompts_per_step:
         raise ValueError(f"prompt_count {config.prompt_count} is less than prompts_per_step {config.prompts_per_step}.")
     if config.algorithm.updates_per_rollout < 1 or not 1 <= config.algorithm.minibatches <= config.prompts_per_step:

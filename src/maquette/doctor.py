@@ -44,6 +44,22 @@ def examine() -> list[Finding]:
     return [*_machine(), *_packages(), *_gpu(), *_weights(), *_extras()]
 
 
+def compile_loops() -> None:
+    """Compiles the loops of meshing and drawing into numba's cache, so that the first command is as quick as the tenth."""
+    import numpy as np
+
+    from maquette.rendering.cameras import CAMERAS
+    from maquette.rendering.rasterise import render
+    from maquette.shape.surface import SurfaceMesher
+    from maquette.types import Voxels
+
+    occupied = np.zeros((1, 8, 8, 8), bool)
+    occupied[:, 2:6, 2:6, 2:6] = True
+    for color in (None, np.full((1, 8, 8, 8, 3), 0.5, np.float32)):
+        meshes = SurfaceMesher().mesh(Voxels(occupied, color))
+        render(meshes, CAMERAS["maquette-6"], size=16, antialias=True)
+
+
 def _machine() -> Iterator[Finding]:
     fits = (3, 11) <= sys.version_info < (3, 14)
     remedy = "" if fits else "Maquette needs Python 3.11 to 3.13"

@@ -22,6 +22,7 @@ from maquette.rewards.ensemble import build_ensemble
 from maquette.runs import source_of
 from maquette.shape.files import read_mesh, write_mesh
 from maquette.shape.surface import SurfaceMesher
+from maquette.tracking import tell
 from maquette.training.advantages import mix
 from maquette.types import Generation, Mesh, Prompt, Rollouts, StageOutput, Voxels
 
@@ -51,7 +52,11 @@ def make(
 
     An answer without a shape is passed over; ValueError where none has one, or where the request says nothing.
     """
+    if min(count, best_of) < 1:
+        raise ValueError(f"-n and --best-of must be at least 1, not {count} and {best_of}.")
     generation, stages = answer(text, model=model, answers=count * best_of, seed=seed, temperature=temperature)
+    for warning in generation.warnings:
+        tell(warning)
     made = []
     for number, index in enumerate(choose(generation, stages, count=count, best_of=best_of)):
         mesh = generation.stages[-1].meshes[index]

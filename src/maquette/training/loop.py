@@ -80,8 +80,9 @@ def train(config: Config, out: Path, *, resume: bool = False, command: str = "")
     With `resume`, goes on from the newest checkpoint in `out`. ValueError: a folder that cannot be written, holds a run
     already, or was made by another config; a reward, loss or gradient that is not finite.
     """
+    parts = load_parts(config)
     prepare_folder(config, out, resume=resume, command=command)
-    return run(config, load_parts(config), out)
+    return run(config, parts, out)
 
 
 def run(config: Config, parts: Parts, out: Path) -> Path:
