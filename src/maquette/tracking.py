@@ -146,7 +146,10 @@ class JsonLines:
 
 
 def read_metrics(path: Path | str) -> list[dict[str, float | int | None]]:
-    """The lines of a `metrics.jsonl`, oldest first, null where a number was not finite; a last line that was cut off by a kill is left out."""
+    """The lines of a `metrics.jsonl`, oldest first, null where a number was not finite.
+
+    A last line that was cut off by a kill is left out.
+    """
     lines: list[dict[str, float | int | None]] = []
     for text in Path(path).read_text().splitlines() if Path(path).exists() else ():
         try:
