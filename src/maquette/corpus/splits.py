@@ -23,8 +23,6 @@ RARE_POOL = 40
 RARE_WEIGHT = 0.25
 """How often a long-tail family is drawn for training, an ordinary one being 1."""
 PLAIN_STYLE = 0.55
-FEW_COLORS: tuple[str, ...] = ()
-"""Families of so few natural colours that none is held out as a whole."""
 
 
 def designs(split: Split, count: int, seed: int, start: int = 0) -> Iterator[Design]:
@@ -59,7 +57,7 @@ def rare_design(name: str, place: int) -> Design:
 def split_of(design: Design) -> Split:
     """`heldout` for held-out (family, main colour) pairs and for held-out full compositions, else `train`."""
     key = compositional_key(design)
-    whole_pair = design.family not in FEW_COLORS and _unit("|".join(key[:2])) < HELD_OUT
+    whole_pair = _unit("|".join(key[:2])) < HELD_OUT
     return "heldout" if whole_pair or _unit("composition|" + "|".join(key)) < HELD_OUT else "train"
 
 
