@@ -17,7 +17,15 @@ from tests.policy.micro import CODEBOOK, CODES, micro_policy, micro_tokenizer
 from tests.tiny import tiny_codec
 
 RECIPE = Recipe(
-    steps=6, batch_size=4, lr=1e-2, warmup=2, bfloat16=False, log_every=2, evaluate_every=3, checkpoint_every=3
+    steps=6,
+    batch_size=4,
+    lr=1e-2,
+    warmup=2,
+    cooldown=2,
+    bfloat16=False,
+    log_every=2,
+    evaluate_every=3,
+    checkpoint_every=3,
 )
 
 
@@ -116,7 +124,7 @@ def test_a_killed_run_goes_on_bit_for_bit(folder: Path) -> None:
 def test_it_learns_and_is_saved_with_its_card(folder: Path) -> None:
     state, plan = new_run()
     held = heldout_batches(toy_lessons(6), plan.tokenizer, 6)
-    recipe = replace(RECIPE, steps=60)
+    recipe = replace(RECIPE, steps=60, cooldown=20)
     before = evaluate(state.policy, held, bfloat16=False)["heldout/all"]
     for step in range(recipe.steps):
         train_step(state, plan.batches(step - step % 4)[step % 4], recipe)
@@ -151,6 +159,8 @@ def test_lessons_are_made_once(folder: Path) -> None:
     assert (folder / "lessons" / "train-5-000000.safetensors").stat().st_mtime_ns == stamp
     assert again.texts == made.texts[:2] and np.array_equal(again.fine, made.fine[:2])
     assert all(text.captions and text.plan and text.description for text in made.texts)
+    prepare_lessons(folder / "lessons", tiny_codec(seed=1), "train", 2, seed=5)
+    assert (folder / "lessons" / "train-5-000000.safetensors").stat().st_mtime_ns != stamp
     assert len(list(made.sentences())) == sum(len(t.captions) + 2 for t in made.texts)
 
 

@@ -1,10 +1,11 @@
 """Train objects as the warm start needs them: texts, and the frozen codec's codes of the fine and the coarse shape.
 
-Made once per codec, in shards, so that an interrupted preparation goes on where it stopped.
+Made once per codec, in shards, so that an interrupted preparation goes on where it stopped; shards of another codec are made anew.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
@@ -14,6 +15,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from jaxtyping import Int16
+from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
 from maquette.codec.voxel_codec import VoxelCodec
@@ -58,27 +60,46 @@ class Lessons:
 def prepare_lessons(folder: Path, codec: VoxelCodec, split: Split, count: int, seed: int) -> Lessons:
     """The first `count` records of a split, read from `folder` as far as they are there, else made and written there."""
     folder.mkdir(parents=True, exist_ok=True)
-    starts = range(0, count, SHARD)
+    starts, mark = range(0, count, SHARD), fingerprint(codec)
     parts = [
-        _shard(folder / f"{split}-{seed}-{start:06d}", codec, split, min(SHARD, count - start), seed, start)
+        _shard(folder / f"{split}-{seed}-{start:06d}", codec, mark, split, min(SHARD, count - start), seed, start)
         for start in progress(starts, f"{split} objects (thousands)")
     ]
     texts = tuple(text for part in parts for text in part.texts)
     return Lessons(texts, np.concatenate([p.fine for p in parts]), np.concatenate([p.coarse for p in parts]))
 
 
-def _shard(stem: Path, codec: VoxelCodec, split: Split, count: int, seed: int, start: int) -> Lessons:
+def fingerprint(codec: VoxelCodec) -> str:
+    """Names the codec's weights: the same codes come from the same fingerprint."""
+    digest = hashlib.sha256()
+    for name, value in sorted(codec.model.state_dict().items()):
+        digest.update(name.encode() + value.float().contiguous().numpy().tobytes())
+    return digest.hexdigest()[:16]
+
+
+def _shard(stem: Path, codec: VoxelCodec, mark: str, split: Split, count: int, seed: int, start: int) -> Lessons:
     codes, words = stem.with_suffix(".safetensors"), stem.with_suffix(".jsonl")
-    if codes.is_file() and words.is_file():
+    if codes.is_file() and words.is_file() and _mark(codes) == mark:
         read = _read(codes, words)
         if len(read) >= count:
             return Lessons(read.texts[:count], read.fine[:count], read.coarse[:count])
     made = _encode(codec, records(split, count, seed, codec.resolution, start))
-    words.write_text("".join(json.dumps(asdict(text)) + "\n" for text in made.texts))
-    partial = codes.with_suffix(".partial")
-    save_file({"fine": torch.from_numpy(made.fine), "coarse": torch.from_numpy(made.coarse)}, partial)
-    partial.replace(codes)
+    write_shard(stem, made, mark)
     return made
+
+
+def write_shard(stem: Path, lessons: Lessons, mark: str) -> None:
+    """`stem`.jsonl (texts) and `stem`.safetensors (codes, marked with the codec's fingerprint)."""
+    stem.with_suffix(".jsonl").write_text("".join(json.dumps(asdict(text)) + "\n" for text in lessons.texts))
+    partial = stem.with_suffix(".partial")
+    arrays = {"fine": torch.from_numpy(lessons.fine), "coarse": torch.from_numpy(lessons.coarse)}
+    save_file(arrays, partial, metadata={"codec": mark})
+    partial.replace(stem.with_suffix(".safetensors"))
+
+
+def _mark(path: Path) -> str:
+    with safe_open(path, "np") as opened:
+        return (opened.metadata() or {}).get("codec", "")
 
 
 def _read(codes: Path, words: Path) -> Lessons:

@@ -25,7 +25,7 @@ from torch.nn.functional import cross_entropy
 
 from maquette.codec.voxel_codec import VoxelCodec
 from maquette.policy.chains import LessonBatch, LessonPlan, heldout_batches
-from maquette.policy.lessons import Lessons, prepare_lessons
+from maquette.policy.lessons import Lessons, fingerprint, prepare_lessons
 from maquette.policy.model import Policy, load_policy, new_policy, tiny_config
 from maquette.policy.tokenizer import PolicyTokenizer, train_tokenizer
 from maquette.policy.warm_state import WarmState, average, load_state, new_state, save_state, schedule
@@ -42,15 +42,15 @@ class Recipe:
     """The numbers of a warm start."""
 
     steps: int = 6000
-    """Optimiser steps; the plateau may be extended by running again with more, from `plateau.safetensors`."""
+    """Optimiser steps. Only the cool-down depends on it: a run in its plateau may be given more steps, or fewer, and resumed."""
     batch_size: int = 32
     """Sequences per step (about 210 tokens each)."""
     lr: float = 3e-3
     """Peak, of Muon (scaled to AdamW's size) and AdamW."""
     warmup: int = 100
     """Steps of linear warm-up."""
-    cooldown: float = 0.3
-    """Share of the steps in which the rate falls to zero."""
+    cooldown: int = 1200
+    """Last steps, in which the rate falls to zero."""
     weight_decay: float = 0.05
     """Of the layers' matrices."""
     ema: float = 0.998
@@ -107,7 +107,7 @@ def train_step(state: WarmState, batch: LessonBatch, recipe: Recipe) -> dict[str
         raise ValueError(f"The loss is {float(loss)} at step {state.step}; lower the learning rate {recipe.lr}.")
     loss.backward()
     norm = torch.nn.utils.clip_grad_norm_(state.policy.parameters(), recipe.max_grad_norm)
-    rate = recipe.lr * schedule(state.step, recipe.steps, recipe.warmup, int(recipe.cooldown * recipe.steps))
+    rate = recipe.lr * schedule(state.step, recipe.steps, recipe.warmup, recipe.cooldown)
     for optimiser in (state.matrices, state.others):
         for group in optimiser.param_groups:
             group["lr"] = rate
@@ -132,7 +132,7 @@ def run(
 ) -> None:
     """Train from `state.step` to the end; metrics.jsonl, `last.safetensors` and, at the plateau's end, `plateau.safetensors`."""
     tracker = JsonLines(folder, resume_at=state.step + 1)
-    plateau = recipe.steps - int(recipe.cooldown * recipe.steps)
+    plateau = max(1, recipe.steps - recipe.cooldown)
     pool: list[LessonBatch] = []
     begun, before = time.perf_counter(), state.seconds
     state.policy.train()
@@ -226,7 +226,7 @@ def warm_start(
     plan = LessonPlan(train, policy.tokenizer, recipe.batch_size, recipe.seed)
     measured = heldout_batches(held, policy.tokenizer, recipe.batch_size)
     run(state, plan, measured, recipe, folder)
-    finish(state, measured, recipe, folder, {"objects": objects, "codec": codec, "start": start})
+    finish(state, measured, recipe, folder, {"objects": objects, "codec": fingerprint(shapes), "start": start})
     return policy
 
 
