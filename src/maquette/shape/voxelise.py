@@ -85,61 +85,56 @@ def _touched(vertices, faces, paint, r):
     color = np.zeros((r, r, r, 3), np.float32) if len(paint) else np.zeros((0, 0, 0, 3), np.float32)
     away = np.full((r, r, r), np.inf) if len(paint) else np.zeros((0, 0, 0))
     size, half = 1.0 / r, 0.5 / r
-    corners, weights = np.zeros((3, 3)), np.zeros(3)
     for f in range(len(faces)):
-        for corner in range(3):
-            corners[corner] = vertices[faces[f, corner]]
-        first, last = _reach(corners, size, r)
-        normal = np.cross(corners[1] - corners[0], corners[2] - corners[0])
-        for i in range(first[0], last[0]):
-            for j in range(first[1], last[1]):
+        # Plain numbers throughout: small arrays cost more than the arithmetic.
+        i, j, k = faces[f, 0], faces[f, 1], faces[f, 2]
+        a = (vertices[i, 0], vertices[i, 1], vertices[i, 2])
+        b = (vertices[j, 0], vertices[j, 1], vertices[j, 2])
+        c = (vertices[k, 0], vertices[k, 1], vertices[k, 2])
+        normal = _cross(_minus(b, a), _minus(c, a))
+        first_x, last_x = _reach(a[0], b[0], c[0], size, r)
+        first_y, last_y = _reach(a[1], b[1], c[1], size, r)
+        first_z, last_z = _reach(a[2], b[2], c[2], size, r)
+        for i in range(first_x, last_x):
+            for j in range(first_y, last_y):
                 x, y = -0.5 + half + i * size, -0.5 + half + j * size
-                low, high = _plane_reach(corners, normal, x, y, first[2], last[2], size)
+                low, high = _plane_reach(a, normal, x, y, first_z, last_z, size)
                 for k in range(low, high):
                     z = -0.5 + half + k * size
-                    if occupancy[i, j, k] and not len(paint):
-                        continue
-                    if not _overlaps(corners, x, y, z, half):
+                    if (occupancy[i, j, k] and not len(paint)) or not _overlaps(a, b, c, x, y, z, half):
                         continue
                     occupancy[i, j, k] = True
                     if len(paint):
-                        distance = _closest(corners, x, y, z, weights)
+                        distance, v, w = _closest(a, b, c, (x, y, z))
                         if distance < away[i, j, k]:
                             away[i, j, k] = distance
-                            for c in range(3):
-                                color[i, j, k, c] = (
-                                    weights[0] * paint[faces[f, 0], c]
-                                    + weights[1] * paint[faces[f, 1], c]
-                                    + weights[2] * paint[faces[f, 2], c]
-                                )
+                            for h in range(3):
+                                from_b, from_c = v * paint[faces[f, 1], h], w * paint[faces[f, 2], h]
+                                color[i, j, k, h] = (1 - v - w) * paint[faces[f, 0], h] + from_b + from_c
     return occupancy, color
 
 
 @njit(cache=True, nogil=True)
 @no_type_check
-def _reach(corners, size, r):
-    """First voxel and one past the last, along each axis, that a triangle may touch; like open3d's, this starts at the
+def _reach(a, b, c, size, r):
+    """First voxel and one past the last, along an axis, that a triangle may touch; like open3d's, this starts at the
     voxel that holds the lowest corner, so that a triangle in the plane between two voxels belongs to the upper one."""
-    first, last = np.zeros(3, np.int64), np.zeros(3, np.int64)
-    for axis in range(3):
-        low = min(corners[0, axis], corners[1, axis], corners[2, axis])
-        high = max(corners[0, axis], corners[1, axis], corners[2, axis])
-        start = int(np.floor((low + 0.5) / size))
-        first[axis] = max(start, 0)
-        last[axis] = min(start + int(np.floor((high - low) / size + 0.5)) + 2, r)
-    return first, last
+    low, high = min(a, b, c), max(a, b, c)
+    start = int(np.floor((low + 0.5) / size))
+    return max(start, 0), min(start + int(np.floor((high - low) / size + 0.5)) + 2, r)
 
 
 @njit(cache=True, nogil=True)
 @no_type_check
-def _plane_reach(corners, normal, x, y, first, last, size):
+def _plane_reach(a, normal, x, y, first, last, size):
     """The part of `first`..`last` in the column at (x, y) that the triangle's plane may touch, and a voxel to spare."""
+    if last - first < 4:
+        return first, last
     reach = 0.5 * size * (abs(normal[0]) + abs(normal[1]) + abs(normal[2]))
-    here = normal[0] * (x - corners[0, 0]) + normal[1] * (y - corners[0, 1])
+    here = normal[0] * (x - a[0]) + normal[1] * (y - a[1])
     if abs(normal[2]) * 64 <= abs(normal[0]) + abs(normal[1]):
         return (first, last) if abs(here) <= 1.1 * reach + abs(normal[2]) else (first, first)
-    one = corners[0, 2] - (here + reach) / normal[2]
-    other = corners[0, 2] - (here - reach) / normal[2]
+    one, other = a[2] - (here + reach) / normal[2], a[2] - (here - reach) / normal[2]
     low = int(np.floor((min(one, other) + 0.5) / size)) - 1
     high = int(np.floor((max(one, other) + 0.5) / size)) + 2
     return max(first, low), min(last, high)
@@ -147,11 +142,11 @@ def _plane_reach(corners, normal, x, y, first, last, size):
 
 @njit(cache=True, nogil=True)
 @no_type_check
-def _overlaps(corners, x, y, z, half):
+def _overlaps(a, b, c, x, y, z, half):
     """Whether a triangle and the cube of half side `half` about (x, y, z) meet: none of 13 axes separates them."""
-    ax, ay, az = corners[0, 0] - x, corners[0, 1] - y, corners[0, 2] - z
-    bx, by, bz = corners[1, 0] - x, corners[1, 1] - y, corners[1, 2] - z
-    cx, cy, cz = corners[2, 0] - x, corners[2, 1] - y, corners[2, 2] - z
+    ax, ay, az = a[0] - x, a[1] - y, a[2] - z
+    bx, by, bz = b[0] - x, b[1] - y, b[2] - z
+    cx, cy, cz = c[0] - x, c[1] - y, c[2] - z
     if min(ax, bx, cx) > half or max(ax, bx, cx) < -half:
         return False
     if min(ay, by, cy) > half or max(ay, by, cy) < -half:
@@ -185,14 +180,12 @@ def _apart(a, b, p, q, s, t, half):
 
 @njit(cache=True, nogil=True)
 @no_type_check
-def _closest(corners, x, y, z, weights):
-    """Squared distance of a point from a triangle; `weights` become the barycentric weights of the closest point."""
-    point = np.array([x, y, z])
-    a, b, c = corners[0], corners[1], corners[2]
-    ab, ac, ap = b - a, c - a, point - a
-    d1, d2 = _dot(ab, ap), _dot(ac, ap)
-    d3, d4 = _dot(ab, point - b), _dot(ac, point - b)
-    d5, d6 = _dot(ab, point - c), _dot(ac, point - c)
+def _closest(a, b, c, point):
+    """Squared distance of a point from a triangle, and the weights of b and c in the point of the triangle nearest it."""
+    ab, ac = _minus(b, a), _minus(c, a)
+    d1, d2 = _dot(ab, _minus(point, a)), _dot(ac, _minus(point, a))
+    d3, d4 = _dot(ab, _minus(point, b)), _dot(ac, _minus(point, b))
+    d5, d6 = _dot(ab, _minus(point, c)), _dot(ac, _minus(point, c))
     va, vb, vc = d3 * d6 - d5 * d4, d5 * d2 - d1 * d6, d1 * d4 - d3 * d2
     # Regions of Ericson, Real-Time Collision Detection (2005), 5.1.5: three corners, three edges, the inside.
     v, w = 0.0, 0.0
@@ -212,9 +205,24 @@ def _closest(corners, x, y, z, weights):
     else:
         total = max(va + vb + vc, 1e-300)
         v, w = vb / total, vc / total
-    weights[0], weights[1], weights[2] = 1 - v - w, v, w
-    away = a + v * ab + w * ac - point
-    return _dot(away, away)
+    off = (
+        a[0] + v * ab[0] + w * ac[0] - point[0],
+        a[1] + v * ab[1] + w * ac[1] - point[1],
+        a[2] + v * ab[2] + w * ac[2] - point[2],
+    )
+    return _dot(off, off), v, w
+
+
+@njit(cache=True, inline="always")
+@no_type_check
+def _minus(a, b):
+    return a[0] - b[0], a[1] - b[1], a[2] - b[2]
+
+
+@njit(cache=True, inline="always")
+@no_type_check
+def _cross(a, b):
+    return a[1] * b[2] - a[2] * b[1], a[2] * b[0] - a[0] * b[2], a[0] * b[1] - a[1] * b[0]
 
 
 @njit(cache=True, inline="always")
