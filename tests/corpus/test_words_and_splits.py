@@ -67,8 +67,8 @@ def test_the_plan_has_no_colour_and_both_texts_are_short():
 
 
 def test_no_composition_is_on_both_sides():
-    train = {compositional_key(d) for d in designs("train", 1500, seed=0)}
-    held_out = {compositional_key(d) for d in designs("heldout", 500, seed=0)}
+    train = {compositional_key(d) for d in designs("train", 900, seed=0)}
+    held_out = {compositional_key(d) for d in designs("heldout", 150, seed=0)}
     assert not train & held_out
     pairs = {k[:2] for k in train}
     unseen = [k for k in held_out if k[:2] not in pairs]
@@ -83,13 +83,14 @@ def test_draws_have_random_access_and_depend_on_the_seed():
 
 def test_long_tail_families_have_few_examples():
     seeds: dict[str, set[int]] = {}
-    shares = Counter(d.family for d in designs("train", 3000, seed=2))
-    for d in designs("train", 3000, seed=2):
+    drawn = list(designs("train", 1200, seed=2))
+    shares = Counter(d.family for d in drawn)
+    for d in drawn:
         seeds.setdefault(d.family, set()).add(d.seed)
     rare = [name for name, family in FAMILIES.items() if family.rare]
     assert rare and all(len(seeds.get(name, ())) <= RARE_POOL for name in rare)
     common = [shares[name] for name in FAMILIES if name not in rare]
-    assert min(common) > max(shares[name] for name in rare)
+    assert sum(common) / len(common) > 2.5 * sum(shares[name] for name in rare) / len(rare)
 
 
 def test_the_families_fill_six_groups():
