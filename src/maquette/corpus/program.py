@@ -49,7 +49,8 @@ COLORS: dict[str, tuple[float, float, float]] = {
 """Named colours, sRGB in [0, 1], far enough apart to be told from one another in shaded views."""
 
 PATTERNS = ("", "striped", "checked", "two-tone", "gradient")
-"""'' is plain. striped: bands along the part's longest axis; checked: 3-D checks; two-tone: lower and upper half; gradient: from one colour to the other along z."""
+"""'' is plain. striped: bands along the longest axis of each instance; checked: 3-D checks; two-tone: lower and upper half;
+gradient: from one colour to the other along z."""
 
 STYLES = ("", "low-poly", "blocky", "round")
 """'' is as written. low-poly: round things get few flat sides; blocky: all becomes boxes on a coarse lattice; round: boxes become soft."""
