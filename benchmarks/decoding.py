@@ -78,7 +78,7 @@ def main() -> None:
         "lockstep bfloat16": lambda: lockstep(policy, prompts, torch.bfloat16),
     }
     seconds: dict[str, list[float]] = {name: [] for name in ways}
-    for name, way in ways.items():
+    for way in ways.values():
         way()
     for _ in range(RUNS):  # turn by turn, so that other load on the machine meets all alike
         for name, way in ways.items():

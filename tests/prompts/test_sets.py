@@ -4,10 +4,10 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
+
 from maquette.corpus.catalog import category_of
 from maquette.corpus.records import prompt_of
 from maquette.corpus.splits import designs
-
 from maquette.prompts.sets import load_prompts
 from maquette.prompts.suites import DEV_COUNTS, MINI_COUNTS, load_references
 

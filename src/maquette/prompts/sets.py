@@ -1,4 +1,4 @@
-"""Prompt sets by name or file: the shipped `mini`, `mini-dev` and `quickstart`, training prompts drawn from the corpus, or your own file."""
+"""Prompt sets by name or file: the shipped suites, training prompts drawn from the corpus, or your own file."""
 
 from __future__ import annotations
 
