@@ -219,7 +219,6 @@ def warm_start(
     else:
         tokenizer = base_tokenizer(folder / "tokenizer", train, text_tokens, shapes.codebook_size)
         policy = new_policy(tokenizer, tiny_config(len(tokenizer)), recipe.seed)
-    policy.model.set_attn_implementation("eager")
     state = new_state(policy, recipe.lr, recipe.weight_decay)
     if (folder / "last.safetensors").is_file():
         load_state(state, folder / "last.safetensors")
@@ -244,7 +243,6 @@ def finish(
     averaged = smooth["heldout/all"] < figures["heldout/all"]
     if averaged:
         _put(state.policy, state.averaged)
-    state.policy.model.set_attn_implementation("sdpa")
     state.policy.save(folder / "policy", torch.bfloat16)
     card = {
         "what": "base policy: supervised on five chains, restricted head",
