@@ -10,6 +10,8 @@ import torch
 from maquette.codec.figures import color_errors, iou, measure
 from maquette.codec.model import VoxelVQVAE
 from maquette.codec.voxel_codec import COARSE_GREY, VoxelCodec, channels_of
+from maquette.corpus.rasterise import voxelise_design
+from maquette.corpus.splits import designs
 from maquette.types import Voxels
 from tests.codec.test_model import MICRO
 
@@ -100,3 +102,12 @@ def test_figures_by_hand():
     errors = color_errors(red, black)
     assert errors[0] == pytest.approx(1 / 3) and np.isnan(errors[1])
     assert measure(codec(), some_voxels(2)).shapes == 2
+
+
+def test_the_shipped_codec_rebuilds_held_out_compositions():
+    c = VoxelCodec.load("tiny")
+    shapes = [voxelise_design(design, c.resolution)[0] for design in designs("heldout", 12, 5)]
+    voxels = Voxels(np.concatenate([s.occupancy for s in shapes]), np.concatenate([s.color for s in shapes]))
+    figures = measure(c, voxels)
+    assert (c.codes_per_shape, c.colored) == (128, True)
+    assert figures.iou > 0.7 and figures.color_error < 0.15

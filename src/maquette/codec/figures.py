@@ -22,7 +22,7 @@ class Figures:
     iou_p10: float
     """The IoU that nine shapes of ten exceed."""
     color_error: float
-    """Mean absolute sRGB error over commonly occupied voxels, mean over shapes."""
+    """Mean absolute sRGB error over commonly occupied voxels, mean over shapes that have some; NaN where none has."""
     codebook_used: float
     """Fraction of the codebook that occurs at least once in these shapes."""
     perplexity: float
@@ -40,7 +40,7 @@ def measure(codec: VoxelCodec, voxels: Voxels) -> Figures:
         shapes=len(voxels),
         iou=float(ious.mean()),
         iou_p10=float(np.quantile(ious, 0.1)),
-        color_error=float(np.nanmean(color_errors(voxels, decoded))) if codec.colored else 0.0,
+        color_error=mean_of_known(color_errors(voxels, decoded)) if codec.colored else 0.0,
         codebook_used=float((counts > 0).double().mean()),
         perplexity=float((-(frequency * frequency.log()).sum()).exp()),
     )
@@ -59,3 +59,9 @@ def color_errors(truth: Voxels, decoded: Voxels) -> Float[np.ndarray, " a"]:
     error = np.abs(target - decoded.color).mean(-1) * common
     count = common.sum((1, 2, 3))
     return np.where(count > 0, error.sum((1, 2, 3)) / np.maximum(count, 1), np.nan)
+
+
+def mean_of_known(values: Float[np.ndarray, " a"]) -> float:
+    """The mean of all that is not NaN; NaN where nothing is known."""
+    known = values[~np.isnan(values)]
+    return float(known.mean()) if len(known) else float("nan")

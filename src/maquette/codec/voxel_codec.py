@@ -74,7 +74,7 @@ class VoxelCodec:
         """Whether decoded shapes have colours; where not, colours given to `encode` are ignored."""
         return self.model.geometry.colored
 
-    @torch.inference_mode()
+    @torch.no_grad()
     def encode(self, voxels: Voxels) -> Int64[Tensor, "a c"]:
         """Codes on the CPU, in token order. Unpainted shapes enter a coloured codec in `COARSE_GREY`."""
         if voxels.resolution != self.resolution:
@@ -85,7 +85,7 @@ class VoxelCodec:
         codes = [self.model.encode(self._ready(part)).cpu() for part in rows]
         return torch.cat(codes) if codes else torch.zeros(0, self.codes_per_shape, dtype=torch.int64)
 
-    @torch.inference_mode()
+    @torch.no_grad()
     def decode(self, codes: Int64[Tensor, "a c"]) -> Voxels:
         """Solid shapes; a row that is -1 throughout (a failed answer) is an empty shape, any other code outside the codebook an error."""
         failed = (codes == -1).all(1)
