@@ -18,6 +18,7 @@ from jaxtyping import Float, Float32, Int64
 from torch import Tensor, nn
 from torch.nn import functional
 
+from maquette.rewards.networks import CHANNELS, FINE_CELLS, FINE_CHANNELS, ColorNames, Maps, cells, shares
 from maquette.rewards.pixels import pixels
 from maquette.rewards.text import Words
 from maquette.rewards.weights import load_network
@@ -64,18 +65,23 @@ class Shrink(nn.Module):
 
 
 class PatchTrunk(nn.Module):
-    """One picture to 4 × 4 cells of 160 features, by patches of 4 pixels and three stages of blocks."""
+    """One picture to 8 × 8 and 4 × 4 cells, by patches of 4 pixels and three stages of blocks, with the named colours beside."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.layers = nn.Sequential(
-            Shrink(4, 48, 4), Block(48), Shrink(48, 96, 2), Block(96), Block(96), Shrink(96, 160, 2), Block(160)
-        )
-        self.norm = nn.LayerNorm(160)
+        self.names = ColorNames()
+        self.fine = nn.Sequential(Shrink(4, 48, 4), Block(48), Shrink(48, 96, 2), Block(96), Block(96))
+        self.coarse = nn.Sequential(Shrink(96, 160, 2), Block(160))
+        self.fine_norm, self.coarse_norm = nn.LayerNorm(96), nn.LayerNorm(160)
 
-    def forward(self, views: Float[Tensor, "a v 4 64 64"]) -> Float[Tensor, "a v 16 160"]:
-        images = views.flatten(0, 1).permute(0, 2, 3, 1)
-        return self.norm(self.layers(images)).reshape(*views.shape[:2], 16, 160)
+    def forward(self, views: Float[Tensor, "a v 4 64 64"]) -> Maps:
+        images = views.flatten(0, 1)
+        names = self.names(images)
+        fine = self.fine(images.permute(0, 2, 3, 1))
+        coarse = self.coarse_norm(self.coarse(fine)).permute(0, 3, 1, 2)
+        fine = self.fine_norm(fine).permute(0, 3, 1, 2)
+        coarse = torch.cat([coarse, shares(functional.avg_pool2d(names, 2))], 1)
+        return Maps(cells(torch.cat([fine, shares(names)], 1), len(views)), cells(coarse, len(views)))
 
 
 class DualEncoder(nn.Module):
@@ -84,7 +90,7 @@ class DualEncoder(nn.Module):
     def __init__(self, words: int) -> None:
         super().__init__()
         self.trunk = PatchTrunk()
-        self.cell = nn.Linear(160, 32)
+        self.cell = nn.Linear(CHANNELS, 32)
         self.view = nn.Sequential(nn.Linear(16 * 32, WIDTH), nn.ReLU())
         self.object = nn.Linear(2 * WIDTH, WIDTH)
         self.word = nn.Embedding(words, 96, padding_idx=0)
@@ -95,9 +101,9 @@ class DualEncoder(nn.Module):
     def embed_views(self, views: Float[Tensor, "a v 4 64 64"]) -> Float[Tensor, "a 128"]:
         return self.embed_maps(self.trunk(views))
 
-    def embed_maps(self, maps: Float[Tensor, "a v 16 160"]) -> Float[Tensor, "a 128"]:
+    def embed_maps(self, maps: Maps) -> Float[Tensor, "a 128"]:
         """As `embed_views`, from the trunk's maps."""
-        seen = self.view(self.cell(maps).flatten(2))
+        seen = self.view(self.cell(maps.coarse).flatten(2))
         return functional.normalize(self.object(torch.cat([seen.mean(1), seen.amax(1)], -1)), dim=-1)
 
     def embed_text(self, ids: Int64[Tensor, "n t"]) -> Float[Tensor, "n 128"]:
@@ -116,14 +122,14 @@ class Recogniser(nn.Module):
     def __init__(self, families: int, parts: int, colors: int) -> None:
         super().__init__()
         self.trunk = PatchTrunk()
-        self.cell = nn.Linear(160, 32)
+        self.cell = nn.Linear(CHANNELS, 32)
         self.view = nn.Sequential(nn.Linear(16 * 32, FEATURES), nn.ReLU())
         self.joint = nn.Linear(2 * FEATURES, FEATURES)
         self.family = nn.Linear(FEATURES, families)
         self.query = nn.Parameter(torch.randn(parts, 2, WIDTH) * 0.1)
-        self.key = nn.Linear(160, WIDTH)
-        self.value = nn.Linear(160, WIDTH)
-        self.place = nn.Parameter(torch.randn(16, WIDTH) * 0.02)
+        self.key = nn.Linear(FINE_CHANNELS, WIDTH)
+        self.value = nn.Linear(FINE_CHANNELS, WIDTH)
+        self.place = nn.Parameter(torch.randn(FINE_CELLS, WIDTH) * 0.02)
         self.read = nn.Sequential(nn.Linear(2 * WIDTH + FEATURES, WIDTH), nn.ReLU())
         self.name = nn.Parameter(torch.randn(parts, WIDTH) * 0.1)
         self.count = nn.Linear(WIDTH, COUNTS)
@@ -133,8 +139,8 @@ class Recogniser(nn.Module):
         """Joint features of all views."""
         return self._joint(self.trunk(views))
 
-    def _joint(self, maps: Float[Tensor, "a v 16 160"]) -> Float[Tensor, "a 192"]:
-        seen = self.view(self.cell(maps).flatten(2))
+    def _joint(self, maps: Maps) -> Float[Tensor, "a 192"]:
+        seen = self.view(self.cell(maps.coarse).flatten(2))
         return functional.relu(self.joint(torch.cat([seen.mean(1), seen.amax(1)], -1)))
 
     def forward(
@@ -143,15 +149,15 @@ class Recogniser(nn.Module):
         """Logits of the family, and of the count and the colour of every part."""
         return self.read_maps(self.trunk(views))
 
-    def read_maps(
-        self, maps: Float[Tensor, "a v 16 160"]
-    ) -> tuple[Float[Tensor, "a F"], Float[Tensor, "a P 13"], Float[Tensor, "a P C"]]:
+    def read_maps(self, maps: Maps) -> tuple[Float[Tensor, "a F"], Float[Tensor, "a P 13"], Float[Tensor, "a P C"]]:
         """As `forward`, from the trunk's maps."""
         joint = self._joint(maps)
-        cells = maps.flatten(1, 2)
-        place = self.place.repeat(maps.shape[1], 1)
-        key, value = self.key(cells) + place, self.value(cells) + place
-        logits = torch.einsum("phd,acd->aphc", self.query, key) * WIDTH**-0.5
+        looked = maps.fine.flatten(1, 2)
+        place = self.place.repeat(maps.fine.shape[1], 1)
+        key, value = self.key(looked) + place, self.value(looked) + place
+        # Cells in which there is nothing to see are not looked at; the coverage is a cell's last channel.
+        cover = (looked[..., -1].float() + 1e-3).log()[:, None, None]
+        logits = torch.einsum("phd,acd->aphc", self.query, key) * WIDTH**-0.5 + cover
         found = torch.einsum("aphc,acd->aphd", logits.softmax(-1), value).flatten(2)
         context = joint.unsqueeze(1).expand(-1, found.shape[1], -1)
         features = self.read(torch.cat([found, context], -1)) * (1.0 + self.name) + self.name

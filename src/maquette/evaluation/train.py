@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from jaxtyping import Float, Float32, Int64
+from jaxtyping import Float32, Int64
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -21,6 +21,7 @@ from maquette.rewards.dataset import make_data
 from maquette.rewards.figures import AMONG, part_f1, questions, retrieval
 from maquette.rewards.fit import draw_mixed, families_of, fit, varied
 from maquette.rewards.looks import UNSURE, Labels, Pictures, read_data
+from maquette.rewards.networks import Maps
 from maquette.rewards.pixels import unpacked
 from maquette.rewards.semantic_losses import falsified
 from maquette.rewards.text import Words
@@ -128,7 +129,7 @@ def _contrast(
 
 def _recognition(
     network: Recogniser,
-    maps: Float[Tensor, "n v 16 160"],
+    maps: Maps,
     labels: Sequence[Labels],
     families: tuple[str, ...],
     parts: tuple[str, ...],

@@ -117,7 +117,7 @@ def _parts(
     counts, colors = [], []
     for first in range(0, len(asked), 256):
         rows = torch.tensor([i for i, _, _, _ in asked[first : first + 256]])
-        count, color = scorer.network.parts(seen.maps[rows], seen.joint[rows], ids[first : first + 256].unsqueeze(1))
+        count, color = scorer.network.parts(seen.fine[rows], seen.joint[rows], ids[first : first + 256].unsqueeze(1))
         counts.append(count[:, 0].argmax(-1))
         colors.append(color[:, 0].argmax(-1))
     true_count, true_color = (np.asarray([row[k] for row in asked]) for k in (2, 3))

@@ -51,7 +51,7 @@ class Parts:
         asked = [self._readable(prompt) for prompt in generation.prompts]
         names = self._names(asked).repeat_interleave(group, 0)
         seen = self.scorer.see(output.views)
-        counts, colors = self.scorer.network.parts(seen.maps, seen.joint, names)
+        counts, colors = self.scorer.network.parts(seen.fine, seen.joint, names)
         counts, colors = counts.softmax(-1), colors.softmax(-1)
         values = torch.full((len(names),), torch.nan)
         for i, specs in enumerate(asked):

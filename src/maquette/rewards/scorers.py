@@ -45,7 +45,7 @@ def stated(values: Float[Tensor, " a"], failed: Bool[np.ndarray, " a"], worst: f
 def together(seen: Sequence[Seen]) -> Seen:
     """Features of several chunks of objects as one."""
     return Seen(
-        torch.cat([one.maps for one in seen]),
+        torch.cat([one.fine for one in seen]),
         torch.cat([one.views for one in seen]),
         torch.cat([one.joint for one in seen]),
     )

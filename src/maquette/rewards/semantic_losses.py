@@ -103,7 +103,7 @@ def _parts(learner: Learner, seen: Seen, labels: Sequence[Labels], rng: np.rando
     """Cross-entropies of count and colour of the object's own parts and of some that it does not have."""
     asked = [_questions(learner, one, rng) for one in labels]
     ids, counts, colors = _answers(learner, asked, labels)
-    count, color = learner.network.parts(seen.maps, seen.joint, ids)
+    count, color = learner.network.parts(seen.fine, seen.joint, ids)
     loss = functional.cross_entropy(count.float().flatten(0, 1), counts.flatten(), ignore_index=UNSURE)
     return loss + 0.7 * functional.cross_entropy(color.float().flatten(0, 1), colors.flatten(), ignore_index=UNSURE)
 
