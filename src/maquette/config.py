@@ -108,6 +108,8 @@ class OptimiserConfig:
     """Gradients are scaled down to this norm."""
     micro_batch_tokens: int = 8192
     """Tokens (padding included) per forward pass: bounds the memory, changes no result."""
+    precision: Literal["float32", "bfloat16"] = "float32"
+    """Of the products in the trainer's passes; weights stay float32. bfloat16 is quicker where the processor has it."""
 
 
 @dataclass(frozen=True)

@@ -49,6 +49,11 @@ def test_each_advantage_learns(tmp_path: Path, advantage: str):
     assert gain(config, tmp_path, LowCodes(), part="reward/fine/preference") > 0.05
 
 
+def test_it_learns_in_bfloat16(tmp_path: Path):
+    optimiser = replace(learning().optimiser, precision="bfloat16")
+    assert gain(learning(optimiser=optimiser), tmp_path, LowCodes(), part="reward/fine/preference") > 0.15
+
+
 def test_a_stage_without_judges_learns_from_what_flows_back(tmp_path: Path):
     config = learning()
     coarse = replace(config.stages[0], rewards=RewardWeights())

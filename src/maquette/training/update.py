@@ -33,6 +33,12 @@ class Learner:
         own = self.algorithm
         return LossSettings(own.clip_low, own.clip_high, own.kl, own.kl_beta, own.entropy_bonus)
 
+    def score(self, policy: nn.Module, rollouts: Rollouts, *, outside: bool = False) -> LogProbs:
+        """Log-probs in the precision of the run; every pass of the trainer goes through here."""
+        device = next(policy.parameters()).device.type
+        with torch.autocast(device, torch.bfloat16, enabled=self.optimiser.precision == "bfloat16"):
+            return sequence_logprobs(policy, rollouts, self.temperature, outside=outside)
+
     @property
     def on_policy(self) -> bool:
         """One update per rollout: the old policy is the present one, so its log-probs need no pass of their own."""
@@ -95,7 +101,7 @@ def frozen(learner: Learner, policy: nn.Module, rollouts: Rollouts) -> Float[Ten
     result = torch.zeros_like(rollouts.logprobs)
     for rows in micro_batch_rows(rollouts, learner.optimiser.micro_batch_tokens):
         part = rows_of(rollouts, rows)
-        result[rows, : part.tokens.shape[1]] = sequence_logprobs(policy, part, learner.temperature).logprobs.cpu()
+        result[rows, : part.tokens.shape[1]] = learner.score(policy, part).logprobs.cpu()
     return result
 
 
@@ -107,7 +113,7 @@ def optimise(learner: Learner, batch: Batch, counts: Denominators, clock: Stopwa
     for index, rows in enumerate(micro_batch_rows(batch.rollouts, learner.optimiser.micro_batch_tokens)):
         part = take(batch, rows)
         with clock("forward"):
-            scored = sequence_logprobs(learner.policy, part.rollouts, learner.temperature, outside=index == 0)
+            scored = learner.score(learner.policy, part.rollouts, outside=index == 0)
             inputs = loss_inputs(part, scored)
             value = LOSSES[learner.algorithm.loss](inputs, counts, learner.settings)
         _refuse_nonfinite("loss", float(value.detach()))
