@@ -54,7 +54,7 @@ def surroundings() -> dict[str, str]:
 
 
 def scenes(grid: int) -> list[Any]:
-    """32 coloured solids of 20 to 60 thousand faces at grid 96, smooth and rough."""
+    """32 coloured solids of 20 to 60 thousand faces at grid 64, smooth and rough."""
     from maquette.shape.surface import SurfaceMesher
     from maquette.types import Voxels
 
@@ -101,11 +101,12 @@ def peer(folder: Path, platform_name: str) -> None:
             primitive = pyrender.Primitive(
                 positions=mesh["vertices"], indices=mesh["faces"], color_0=mesh["color"], normals=mesh["normals"]
             )
+            scene = pyrender.Scene(bg_color=[0.9, 0.9, 0.9], ambient_light=[0.4, 0.4, 0.4])
+            scene.add(pyrender.Mesh([primitive]))
+            moving = [scene.add(camera), scene.add(pyrender.DirectionalLight(intensity=3.0))]
             for pose in poses:
-                scene = pyrender.Scene(bg_color=[0.9, 0.9, 0.9], ambient_light=[0.4, 0.4, 0.4])
-                scene.add(pyrender.Mesh([primitive]))
-                scene.add(camera, pose=pose)
-                scene.add(pyrender.DirectionalLight(intensity=3.0), pose=pose)
+                for node in moving:
+                    scene.set_pose(node, pose)
                 renderer.render(scene)
 
     draw()
@@ -148,7 +149,7 @@ def main() -> None:
     if options.run_peer:
         peer(options.run_peer, options.platform)
         sys.exit()
-    meshes = scenes(96)
+    meshes = scenes(64)
     result: dict[str, Any] = {
         "what": f"{MESHES} meshes x 6 views x {SIZE} squared: rgb, depth, normal, mask",
         "faces": [min(len(m.faces) for m in meshes), max(len(m.faces) for m in meshes)],

@@ -61,7 +61,9 @@ def placed(mesh: Mesh, convention: Convention) -> Float64[np.ndarray, "V 3"]:
     if not np.isfinite(vertices).all():
         broken = int((~np.isfinite(vertices).all(axis=1)).sum())
         raise ValueError(f"{broken} of the mesh's {len(vertices)} vertices are not finite numbers.")
-    used = vertices[np.unique(mesh.faces)]
+    named = np.zeros(len(vertices), bool)
+    named[mesh.faces] = True
+    used = vertices[named]
     if np.ptp(used, axis=0).max() <= 0:
         raise ValueError(f"The mesh has no extent: all {len(used)} vertices are at one point.")
     if convention == "centred":
