@@ -177,6 +177,7 @@ def test_truncation_by_hand() -> None:
 def test_saved_and_loaded_is_the_same_policy(policy: Policy, rollouts: Rollouts, tmp_path: Path) -> None:
     policy.save(tmp_path)
     again = load_policy(tmp_path)
+    assert (tmp_path / "model.safetensors").stat().st_size < 4 * sum(p.numel() for p in policy.parameters()) + 10_000
     torch.testing.assert_close(
         sequence_logprobs(again, rollouts).logprobs, sequence_logprobs(policy, rollouts).logprobs, atol=1e-5, rtol=0
     )

@@ -14,6 +14,7 @@ import torch
 from jaxtyping import Bool, Float, Int8, Int64
 from torch import Tensor, nn
 from transformers import AutoConfig, PreTrainedModel, Qwen2_5_VLForConditionalGeneration, Qwen2Config, Qwen2ForCausalLM
+from transformers.utils.logging import disable_progress_bar
 
 from maquette.policy.head import supports
 from maquette.policy.tokenizer import PolicyTokenizer
@@ -114,7 +115,11 @@ class Policy(nn.Module):
     def save(self, folder: Path, dtype: torch.dtype = torch.float32) -> None:
         """Hugging Face layout: config.json, model.safetensors (values in `dtype`), tokenizer.json."""
         folder.mkdir(parents=True, exist_ok=True)
-        state = {name: value.detach().to("cpu", dtype) for name, value in self.model.state_dict().items()}
+        disable_progress_bar()  # transformers draws one on stderr for what takes milliseconds
+        weights = self.model.state_dict()
+        stored = {value.data_ptr(): value.detach().to("cpu", dtype) for value in weights.values()}
+        # tied weights stay one tensor, so that they are written once
+        state = {name: stored[value.data_ptr()] for name, value in weights.items()}
         self.model.save_pretrained(folder, state_dict=state)
         self.tokenizer.save(folder)
 
@@ -154,6 +159,7 @@ def load_policy(source: str | Path, device: str = "cpu", dtype: torch.dtype = to
     kind = json.loads((folder / "config.json").read_text()).get("model_type", "")
     if kind not in MODELS:
         raise ValueError(f"{folder} holds a model of type {kind!r}; a policy is one of {', '.join(MODELS)}.")
+    disable_progress_bar()
     config = AutoConfig.from_pretrained(folder)
     tokenizer = PolicyTokenizer.load(folder)
     rows = config.get_text_config().vocab_size

@@ -102,7 +102,7 @@ def train_step(state: WarmState, batch: LessonBatch, recipe: Recipe) -> dict[str
     """One optimiser step on the token mean. ValueError before the weights are touched where the loss is not finite."""
     with _precision(recipe.bfloat16):
         parts = lesson_loss(state.policy, batch)
-    loss = sum(part for part, _ in parts.values()) / sum(count for _, count in parts.values())
+    loss = torch.stack([part for part, _ in parts.values()]).sum() / sum(count for _, count in parts.values())
     if not torch.isfinite(loss):
         raise ValueError(f"The loss is {float(loss)} at step {state.step}; lower the learning rate {recipe.lr}.")
     loss.backward()
