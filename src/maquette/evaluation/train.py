@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from jaxtyping import Float32, Int64
+from jaxtyping import Float, Int64
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -26,7 +26,7 @@ from maquette.rewards.pixels import unpacked
 from maquette.rewards.semantic_losses import falsified
 from maquette.rewards.text import Words
 from maquette.rewards.train import DATA, HELD_OUT_SEED, gather_words, write_card
-from maquette.rewards.weights import save_network
+from maquette.rewards.weights import load_network, save_network
 
 LENGTHS = (0.2, 0.25, 0.25, 0.3)
 
@@ -54,6 +54,9 @@ def train_evaluators(
     train_together(dual, recogniser, learnt, words, families, parts, steps=steps, peak=2e-3, seed=seed + 100)
     save_network(dual, folder / "alignment.safetensors")
     save_network(recogniser, folder / "recogniser.safetensors")
+    # What is measured is what is shipped: the weights as the files hold them.
+    load_network(dual, folder / "alignment.safetensors")
+    load_network(recogniser, folder / "recogniser.safetensors")
     figures = dual_figures(dual, words, unseen) | recogniser_figures(recogniser, families, parts, unseen)
     write_card(
         folder,
@@ -108,7 +111,7 @@ def train_together(
 
 
 def _contrast(
-    network: DualEncoder, words: Words, labels: Sequence[Labels], seen: Float32[Tensor, "b d"], rng: np.random.Generator
+    network: DualEncoder, words: Words, labels: Sequence[Labels], seen: Float[Tensor, "b d"], rng: np.random.Generator
 ) -> Tensor:
     """Cross-entropy of texts over clean and altered objects, and of clean objects over true and false texts."""
     a = len(labels)

@@ -61,6 +61,9 @@ def train_scorers(
     _phase(semantic, quality, learnt, data / "second", steps=steps // 3, peak=1e-3, seed=seed + 1)
     save_network(semantic.network, folder / "semantic.safetensors")
     save_network(quality.network, folder / "quality.safetensors")
+    # What is measured is what is shipped: the weights as the files hold them.
+    load_network(semantic.network, folder / "semantic.safetensors")
+    load_network(quality.network, folder / "quality.safetensors")
     figures = semantic_figures(semantic, unseen) | quality_figures(quality, unseen)
     write_card(
         folder,
