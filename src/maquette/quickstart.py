@@ -9,7 +9,7 @@ from maquette.config_file import load_config
 from maquette.evaluation.report import write_report
 from maquette.evaluation.systems import evaluate_model
 from maquette.making import make
-from maquette.runs import source_of
+from maquette.runs import is_shipped, source_of
 from maquette.tracking import make_run_folder, provenance, tell
 from maquette.training.loop import train
 
@@ -18,28 +18,34 @@ SUITE = "quickstart"
 WISHES = ("a tall red chair with four legs", "a small blue car", "a green tree with a brown trunk")
 NOTES = (
     "The tuned policy has taken only a few steps: look at how the parts move, not at how far they have come.",
-    "The shipped policy is what a long run of the same command makes.",
     "What measures here never rewarded: other networks, other training data, other seeds.",
 )
+LONG = {
+    True: "The shipped policy is what a long run of the same command makes.",
+    False: "This checkout carries no policy from a long run; base and tuned stand alone.",
+}
 
 
 def quickstart(out: Path, config: Path | None = None, *, command: str = "") -> Path:
     """The report's path. Run again, a finished training is not repeated; everything else is made anew."""
     make_run_folder(out)
+    shipped = is_shipped("tiny-rl")
     tell("1/4  Objects from the shipped policy")
-    for path in make_wishes(out / "objects"):
+    for path in make_wishes(out / "objects", model="tiny-rl" if shipped else "tiny"):
         tell(f"     → {path}")
     tell("2/4  A few steps of Hi-GRPO from the shipped base")
     run = out / "hi-grpo"
     resolved = load_config(config or CONFIG)
     train(resolved, run, resume=(run / "config.yaml").exists(), command=command)
     tell("3/4  Evaluation by networks that never rewarded")
-    systems = evaluate_all(out, {"base": "tiny", "tuned": str(run), "shipped": "tiny-rl"}, command)
+    models = {"base": "tiny", "tuned": str(run)} | ({"shipped": "tiny-rl"} if shipped else {})
+    systems = evaluate_all(out, models, command)
     tell("4/4  Report")
-    return write_report(out / "report.html", systems, title="Maquette quickstart", runs=[run], notes=NOTES)
+    notes = (*NOTES, LONG[shipped])
+    return write_report(out / "report.html", systems, title="Maquette quickstart", runs=[run], notes=notes)
 
 
-def make_wishes(folder: Path, wishes: Sequence[str] = WISHES, model: str = "tiny-rl") -> list[Path]:
+def make_wishes(folder: Path, wishes: Sequence[str] = WISHES, *, model: str) -> list[Path]:
     """A GLB and a picture of each wish."""
     made = []
     for number, wish in enumerate(wishes):

@@ -21,6 +21,11 @@ class Source:
     stages: tuple[StageSpec, ...]
 
 
+def is_shipped(name: str) -> bool:
+    """Whether this checkout carries the policy of that name."""
+    return name in SHIPPED and (SHIPPED[name] / "config.json").is_file()
+
+
 def source_of(name: str) -> Source:
     """`tiny` and `tiny-rl` are shipped; a run's folder brings its own chain; any other folder answers by the default chain."""
     default = Config()
