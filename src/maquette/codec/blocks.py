@@ -12,15 +12,20 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 
-class ChannelNorm(nn.LayerNorm):
+class ChannelNorm(nn.Module):
     """Layer norm over the channels of every voxel, computed in float32 and handed back in the input's type."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(channels))
+        self.bias = nn.Parameter(torch.zeros(channels))
 
     def forward(self, x: Float[Tensor, "a ch x y z"]) -> Float[Tensor, "a ch x y z"]:
         # A view, not a copy, where the memory format is channels_last_3d.
         rows = x.permute(0, 2, 3, 4, 1)
         if x.device.type != "cpu":
             rows = rows.float()  # CPU kernels take half-precision rows with float32 weights and accumulate in float32
-        rows = F.layer_norm(rows, self.normalized_shape, self.weight, self.bias, self.eps)
+        rows = F.layer_norm(rows, self.weight.shape, self.weight, self.bias)
         return rows.to(x.dtype).permute(0, 4, 1, 2, 3)
 
 
@@ -33,8 +38,8 @@ class ResBlock(nn.Module):
         self.norm2 = ChannelNorm(channels)
         self.conv1 = nn.Conv3d(channels, channels, 3, padding=1)
         self.conv2 = nn.Conv3d(channels, channels, 3, padding=1)
-        nn.init.zeros_(self.conv2.weight)
-        nn.init.zeros_(self.conv2.bias)
+        for parameter in self.conv2.parameters():
+            nn.init.zeros_(parameter)
 
     def forward(self, x: Float[Tensor, "a ch x y z"]) -> Float[Tensor, "a ch x y z"]:
         h = self.conv1(F.silu(self.norm1(x)))

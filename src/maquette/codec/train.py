@@ -124,7 +124,7 @@ def train_step(state: TrainingState, train: ShapeStore, recipe: Recipe, seed: in
     state.optimizer.step()
     numbers["gradient_norm"] = float(norm)
     if state.codebook is not None:
-        numbers["revived"] = _move_codebook(state, vectors, recipe, progress, generator)
+        numbers["revived"] = _move_codebook(state.model, state.codebook, vectors, recipe, progress, generator)
     state.step += 1
     return numbers
 
@@ -185,21 +185,27 @@ def _first_codebook(model: VoxelVQVAE, train: ShapeStore, recipe: Recipe, genera
 
 
 def _move_codebook(
-    state: TrainingState, vectors: Float[Tensor, "a c d"], recipe: Recipe, progress: float, generator: torch.Generator
+    model: VoxelVQVAE,
+    book: MovingCodebook,
+    vectors: Float[Tensor, "a c d"],
+    recipe: Recipe,
+    progress: float,
+    generator: torch.Generator,
 ) -> int:
-    rows, codes = vectors.flatten(0, 1), state.model.vq.codes(vectors).flatten()
-    moving_codebook.move(state.codebook, rows, codes, recipe.codebook_decay)
+    rows, codes = vectors.flatten(0, 1), model.vq.codes(vectors).flatten()
+    moving_codebook.move(book, rows, codes, recipe.codebook_decay)
     revived = 0
     if progress < recipe.revive_until:
-        revived = moving_codebook.revive(state.codebook, rows, codes, recipe.least_use, generator)
-    state.model.vq.embeddings.weight.data.copy_(state.codebook.codes)
+        revived = moving_codebook.revive(book, rows, codes, recipe.least_use, generator)
+    model.vq.embeddings.weight.data.copy_(book.codes)
     return revived
 
 
 def _fresh(geometry: Geometry, recipe: Recipe, seed: int) -> TrainingState:
     with torch.random.fork_rng():
         torch.manual_seed(seed)
-        model = VoxelVQVAE(geometry).to(memory_format=torch.channels_last_3d)
+        model = VoxelVQVAE(geometry)
+    model.to(memory_format=torch.channels_last_3d)  # pyright: ignore[reportCallIssue] (its stubs lack it)
     model.vq.requires_grad_(False)  # the codebook moves as a running mean
     trained = [p for p in model.parameters() if p.requires_grad]
     optimizer = torch.optim.AdamW(trained, recipe.learning_rate, betas=(0.9, 0.98), weight_decay=recipe.weight_decay)

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from dataclasses import asdict
 from importlib.resources import files
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -28,7 +27,7 @@ class VoxelCodec:
     """Shapes ↔ codes. Deterministic; weights are frozen; computes in float32 on the CPU, as stored elsewhere."""
 
     def __init__(self, model: VoxelVQVAE, device: str = "cpu") -> None:
-        self.model = model.eval().requires_grad_(False).to(device, memory_format=torch.channels_last_3d)
+        self.model = model.eval().requires_grad_(False).to(device).to(memory_format=torch.channels_last_3d)  # pyright: ignore[reportCallIssue] (its stubs lack it)
         self.device = torch.device(device)
         if self.device.type == "cpu":
             self.model.set_torso("float32")
@@ -125,8 +124,9 @@ def read_geometry(path: Path) -> Geometry:
     """The geometry in a codec's `config.json`. Raises ValueError where there is none or its keys are others."""
     if not path.is_file():
         raise ValueError(f"There is no codec at {path.parent}: {path.name} is missing.")
-    values: Mapping[str, int | str | list[int]] = json.loads(path.read_text())
+    values: dict[str, Any] = json.loads(path.read_text())
     known = Geometry.__dataclass_fields__.keys()
     if set(values) != set(known):
         raise ValueError(f"{path} must have the keys {', '.join(known)}; it has {', '.join(sorted(values))}.")
-    return Geometry(**{k: tuple(v) if isinstance(v, list) else v for k, v in values.items()})
+    per_stage = {name: tuple(values.pop(name)) for name in ("channels", "res_blocks")}
+    return Geometry(**per_stage, **values)
