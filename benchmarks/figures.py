@@ -33,7 +33,7 @@ def first_of_each_family(prompts: tuple[Prompt, ...], count: int) -> tuple[Promp
     return tuple(found[len(found) * i // count] for i in range(count))
 
 
-def main(model: str = "tiny-rl", seed: int = 0, size: int = 240) -> None:
+def main(model: str = "tiny", seed: int = 0, size: int = 240) -> None:
     """Draw both sheets."""
     source = source_of(model)
     prompts = first_of_each_family(load_prompts("mini"), FAMILIES)

@@ -1,7 +1,7 @@
 """Writes the tables of the README from benchmarks/results/*.json, so that no figure is typed by hand.
 
-    python benchmarks/tables.py            # rewrites README.md between <!-- begin NAME --> and <!-- end NAME -->
-    python benchmarks/tables.py --check    # fails where the README differs
+python benchmarks/tables.py            # rewrites README.md between <!-- begin NAME --> and <!-- end NAME -->
+python benchmarks/tables.py --check    # fails where the README differs
 """
 
 from __future__ import annotations
@@ -58,17 +58,23 @@ def speed() -> str:
     if step := read("step"):
         parts = ", ".join(f"{k} {v:.1f}" for k, v in step["seconds"].items() if k != "step")
         whole = f"{step['seconds']['step']:.1f} s ({parts}); {step['peak_memory_gib']:.1f} GiB"
-        lines.append(f"| one Hi-GRPO step, 4 prompts × 8 answers × 2 stages, {step['threads']} threads | {whole} | step.py |")
+        lines.append(
+            f"| one Hi-GRPO step, 4 prompts × 8 answers × 2 stages, {step['threads']} threads | {whole} | step.py |"
+        )
     if decoding := read("decoding"):
         for name, way in decoding["ways"].items():
             text = f"{way['tokens_per_second']} tokens/s, {way['times_generate']:.2f} × `generate`"
-            lines.append(f"| decoding {decoding['rows']} rows × {decoding['new_tokens']} tokens, {name} | {text} | decoding.py |")
+            lines.append(
+                f"| decoding {decoding['rows']} rows × {decoding['new_tokens']} tokens, {name} | {text} | decoding.py |"
+            )
     if corpus := read("corpus"):
         rates = ", ".join(f"{rate:.0f} at {size}" for size, rate in corpus["objects_per_second"].items())
         lines.append(f"| corpus objects per CPU second, one thread | {rates} | corpus.py |")
     if voxelising := read("voxelising"):
         blob = voxelising["meshes"]["blob"]
-        text = f"{blob['surface_ms']:.0f} ms, {blob['times_open3d']:.1f} × open3d, IoU with its voxels {blob['iou']:.3f}"
+        text = (
+            f"{blob['surface_ms']:.0f} ms, {blob['times_open3d']:.1f} × open3d, IoU with its voxels {blob['iou']:.3f}"
+        )
         lines.append(f"| voxelising {blob['faces']} faces to 64³ | {text} | voxelising.py |")
     return "\n".join(lines) + "\n"
 
