@@ -170,7 +170,7 @@ def _shade(
                     if f < 0:
                         red, green, blue = red + BACKGROUND, green + BACKGROUND, blue + BACKGROUND
                         continue
-                    _shade_sample(vertices, faces[f], colors, normals, screen, axes, light, x + 0.5, y + 0.5, sample)
+                    _shade_sample(vertices, faces, f, colors, normals, screen, axes, light, x + 0.5, y + 0.5, sample)
                     red, green, blue = red + sample[0], green + sample[1], blue + sample[2]
                     nx, ny, nz = nx + sample[3], ny + sample[4], nz + sample[5]
                     near = max(near, sample[6])
@@ -187,9 +187,9 @@ def _shade(
 
 @njit(cache=True)
 @no_type_check
-def _shade_sample(vertices, face, colors, normals, screen, axes, light, px, py, out):
+def _shade_sample(vertices, faces, f, colors, normals, screen, axes, light, px, py, out):
     """Colour (0..1), unit normal towards the viewer and 1 / depth of one face at one screen point, into `out` [7]."""
-    a, b, c = face[0], face[1], face[2]
+    a, b, c = faces[f, 0], faces[f, 1], faces[f, 2]
     ax, ay, bx, by, cx, cy = screen[a, 0], screen[a, 1], screen[b, 0], screen[b, 1], screen[c, 0], screen[c, 1]
     area = (bx - ax) * (cy - ay) - (by - ay) * (cx - ax)
     wa = ((bx - px) * (cy - py) - (by - py) * (cx - px)) / area * screen[a, 2]
@@ -197,7 +197,7 @@ def _shade_sample(vertices, face, colors, normals, screen, axes, light, px, py, 
     wc = ((ax - px) * (by - py) - (ay - py) * (bx - px)) / area * screen[c, 2]
     near = wa + wb + wc
     wa, wb, wc = wa / near, wb / near, wc / near
-    nx, ny, nz = _normal_at(vertices, face, normals, wa, wb, wc)
+    nx, ny, nz = _normal_at(vertices, faces, f, normals, wa, wb, wc)
     # Rows grow downwards, so a face whose corners run counter-clockwise seen from outside has a negative screen area.
     if area > 0:
         nx, ny, nz = -nx, -ny, -nz
@@ -210,13 +210,13 @@ def _shade_sample(vertices, face, colors, normals, screen, axes, light, px, py, 
 
 @njit(cache=True)
 @no_type_check
-def _normal_at(vertices, face, normals, wa, wb, wc):
+def _normal_at(vertices, faces, f, normals, wa, wb, wc):
     """The unit normal inside a face: its corners' smooth normals, but the face's own at a corner on a crease."""
-    fx, fy, fz = _face_normal(vertices, face.reshape(1, 3), 0, 0)
+    fx, fy, fz = _face_normal(vertices, faces, f, 0)
     length = max(np.sqrt(fx * fx + fy * fy + fz * fz), 1e-30)
     fx, fy, fz = fx / length, fy / length, fz / length
     nx, ny, nz = 0.0, 0.0, 0.0
-    for corner, weight in ((face[0], wa), (face[1], wb), (face[2], wc)):
+    for corner, weight in ((faces[f, 0], wa), (faces[f, 1], wb), (faces[f, 2], wc)):
         sx, sy, sz = normals[corner, 0], normals[corner, 1], normals[corner, 2]
         if sx * fx + sy * fy + sz * fz < CREASE:
             sx, sy, sz = fx, fy, fz
