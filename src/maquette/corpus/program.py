@@ -55,7 +55,21 @@ gradient: from one colour to the other along z."""
 STYLES = ("", "low-poly", "blocky", "round")
 """'' is as written. low-poly: round things get few flat sides; blocky: all becomes boxes on a coarse lattice; round: boxes become soft."""
 
-COUNT_WORDS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve")
+COUNT_WORDS = (
+    "zero",
+    "one",
+    "two",
+    "three",
+    "four",
+    "five",
+    "six",
+    "seven",
+    "eight",
+    "nine",
+    "ten",
+    "eleven",
+    "twelve",
+)
 
 
 def count_word(count: int) -> str:

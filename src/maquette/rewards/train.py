@@ -59,11 +59,10 @@ def train_scorers(
     make_data(through, split="train", objects=objects, seed=seed + 7, half=0, codec=judge)
     learnt, unseen = read_data(through), read_data(data / "heldout")
     _phase(semantic, quality, learnt, data / "second", steps=steps // 3, peak=1e-3, seed=seed + 1)
-    save_network(semantic.network, folder / "semantic.safetensors")
-    save_network(quality.network, folder / "quality.safetensors")
-    # What is measured is what is shipped: the weights as the files hold them.
-    load_network(semantic.network, folder / "semantic.safetensors")
-    load_network(quality.network, folder / "quality.safetensors")
+    for network, name in ((semantic.network, "semantic"), (quality.network, "quality")):
+        save_network(network, folder / f"{name}.safetensors")
+        # What is measured is what is shipped: the weights as the file holds them.
+        load_network(network, folder / f"{name}.safetensors")
     figures = semantic_figures(semantic, unseen) | quality_figures(quality, unseen)
     write_card(
         folder,
