@@ -12,6 +12,7 @@ from maquette.evaluation.metrics import (
     surface_points,
     voxel_iou,
 )
+from maquette.evaluation.run import unit_scale
 
 
 def loop_mmd(x: np.ndarray, y: np.ndarray) -> float:
@@ -94,3 +95,10 @@ def test_more_damage_is_never_nearer():
     damaged = [solid ^ (noise < level) for level in (0.0, 0.05, 0.15, 0.4)]
     ious = [voxel_iou(solid, d) for d in damaged]
     assert ious == sorted(ious, reverse=True) and ious[0] == 1.0
+
+
+def test_features_of_any_size_are_brought_to_one_scale():
+    features = np.random.default_rng(6).normal(size=(5, 7)).astype(np.float32)
+    scaled = unit_scale(features)
+    np.testing.assert_allclose(scaled, unit_scale(100 * features), rtol=1e-5)
+    np.testing.assert_allclose((scaled**2).mean(1), 1.0, rtol=1e-5)

@@ -70,7 +70,7 @@ def _system(evaluation: Evaluation, first: Evaluation) -> dict[str, object]:
     changes = {
         m.name: asdict(i) for m in MEASURES if evaluation is not first and (i := difference(evaluation, first, m))
     }
-    distance = asdict(evaluation.kernel_distance)
+    distance = {k: None if math.isnan(v) else v for k, v in asdict(evaluation.kernel_distance).items()}
     return {
         "name": evaluation.system,
         "suite": evaluation.suite,

@@ -58,7 +58,7 @@ def evaluate(
         generation = answer(part)
         fine = generation.stages[-1]
         rows += measure(part, fine.views, fine.voxels, fine.failed, references, evaluators, _reasoning(generation))
-        features.append(evaluators.features(fine.views))
+        features.append(unit_scale(evaluators.features(fine.views)))
         for stage in generation.stages:
             write_pictures(part, stage.meshes, out / "pictures" / stage.name)
         write_meshes(part, fine.meshes, out / "meshes")
@@ -150,8 +150,14 @@ def reference_features(
     for start in range(0, len(designs), chunk):
         voxels = reference_voxels(designs[start : start + chunk], 32)
         views = render(SurfaceMesher().mesh(voxels), CAMERAS["maquette-6"], size=VIEW_SIZE, antialias=True)
-        features.append(evaluators.features(views))
+        features.append(unit_scale(evaluators.features(views)))
     return np.concatenate(features)
+
+
+def unit_scale(features: Float32[np.ndarray, "m d"]) -> Float32[np.ndarray, "m d"]:
+    """Each row scaled to a mean square of 1, so that x·y / d in the kernel is a cosine: the cubic kernel is for features of that
+    size, and on larger ones a few long vectors would be the whole distance."""
+    return features / np.sqrt((features**2).mean(1, keepdims=True) + 1e-12)
 
 
 def write_pictures(prompts: Sequence[Prompt], meshes: Sequence[Mesh], folder: Path) -> None:
