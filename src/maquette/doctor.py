@@ -23,6 +23,8 @@ WEIGHTS = {
     "prompts": "reinstall the package: prompt sets are shipped with it",
 }
 """Folders of shipped files, and what makes each anew."""
+OPTIONAL = ("policy-rl",)
+"""Everything works without these."""
 
 
 @dataclass(frozen=True)
@@ -105,7 +107,7 @@ def _weights() -> Iterator[Finding]:
         size = sum(path.stat().st_size for path in files) / 1e6
         remedy = "" if files else command
         detail = f"{len(files)} files, {size:.1f} MB" if files else "not shipped in this checkout"
-        yield Finding(f"data/{name}", "ok" if files else "fault", detail, remedy)
+        yield Finding(f"data/{name}", "ok" if files else "gap" if name in OPTIONAL else "fault", detail, remedy)
 
 
 def _extras() -> Iterator[Finding]:
