@@ -15,6 +15,13 @@ import tyro
 
 ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "benchmarks" / "results"
+TARGETS = {
+    "preference_pairs_max": "0.90",
+    "alignment_top1_of_64_colour_mean": "0.75",
+    "category_accuracy_colour": "0.95",
+    "parts_f1_clean": "0.85",
+}
+"""What the scorers are to reach before a study stands on them."""
 
 
 def read(name: str) -> dict:
@@ -40,9 +47,14 @@ def scorers() -> str:
     result = read("scorers")
     if not result:
         return "not run\n"
-    lines = ["| network | measure, on held-out compositions | value |", "|---|---|---|"]
-    for network, figures in result["figures"].items():
-        lines += [f"| {network} | {name.replace('_', ' ')} | {value:.3f} |" for name, value in figures.items()]
+    lines = [
+        f"| network | measure, on {result['objects']} held-out compositions | value | target |",
+        "|---|---|---|---|",
+    ]
+    for network in ("scorers", "evaluators"):
+        for name, value in result[network].items():
+            target = TARGETS.get(name, "") if network == "scorers" else ""
+            lines.append(f"| {network} | {name.replace('_', ' ')} | {value:.3f} | {target} |")
     return "\n".join(lines) + "\n"
 
 
@@ -70,6 +82,15 @@ def speed() -> str:
     if corpus := read("corpus"):
         rates = ", ".join(f"{rate:.0f} at {size}" for size, rate in corpus["objects_per_second"].items())
         lines.append(f"| corpus objects per CPU second, one thread | {rates} | corpus.py |")
+    if rendering := read("rendering"):
+        own, peers = (
+            rendering["maquette"],
+            f"{rendering['times_osmesa_by_cpu']} × pyrender by OSMesa, {rendering['times_egl_by_cpu']} × by EGL",
+        )
+        text = (
+            f"{own['plain']['wall_s']:.2f} s, anti-aliased {own['antialiased']['wall_s']:.2f} s; {peers} (by CPU time)"
+        )
+        lines.append(f"| 32 meshes × 6 views × 224² | {text} | rendering.py |")
     if voxelising := read("voxelising"):
         blob = voxelising["meshes"]["blob"]
         text = (
