@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import json
 import math
-import time
 from dataclasses import asdict
 from pathlib import Path
 
@@ -37,14 +36,12 @@ def train_seed(config: Path, seed: int, overrides: tuple[str, ...]) -> Path:
     """The run folder of one seed, trained or gone on with if it is not finished."""
     folder = RUNS / f"{config.stem}-{seed}"
     if not (folder / "policy").is_dir():
-        began = time.time()
         train(
             load_config(config, (*overrides, f"seed={seed}")),
             folder,
             resume=folder.is_dir(),
             command="benchmarks/rl.py",
         )
-        (folder / "seconds.json").write_text(json.dumps({"last_session_s": time.time() - began}))
     return folder
 
 

@@ -180,11 +180,11 @@ class WarmStartConfig:
 
     steps: int = 6000
     """Optimiser steps."""
-    batch_size: int = 16
+    batch_size: int = 32
     """Sequences per step, drawn from every chain that will be compared."""
-    lr: float = 1e-3
+    lr: float = 3e-3
     """Peak learning rate."""
-    objects: int = 20000
+    objects: int = 30000
     """Train compositions in the pool."""
     codec: str = "tiny"
     """Whose codes are learnt."""
