@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-import torch
 from safetensors import safe_open
 from safetensors.torch import save_file
-from torch import Tensor
 
 from maquette.codec.model import VoxelVQVAE, check_weights
 from maquette.codec.moving_codebook import MovingCodebook
+from maquette.optimisers import MuonAdamW
 
 
 @dataclass
@@ -21,7 +19,7 @@ class TrainingState:
     """All that the next step depends on, beside shapes, recipe and seed."""
 
     model: VoxelVQVAE
-    optimizer: torch.optim.AdamW
+    optimiser: MuonAdamW
     codebook: MovingCodebook | None = None
     """None before the quantised phase."""
     step: int = 0
@@ -31,8 +29,7 @@ class TrainingState:
 def save_state(state: TrainingState, path: Path) -> None:
     """Write `path`.safetensors; an interrupted write leaves the last one as it was."""
     tensors = {f"model.{k}": v for k, v in state.model.state_dict().items()}
-    for index, moments in state.optimizer.state_dict()["state"].items():
-        tensors |= {f"adam.{index}.{name}": value for name, value in moments.items()}
+    tensors |= dict(state.optimiser.tensors())
     if state.codebook is not None:
         tensors |= {"codebook.use": state.codebook.use, "codebook.total": state.codebook.total}
     progress = json.dumps({"step": state.step, "seconds": state.seconds})
@@ -55,17 +52,8 @@ def load_state(path: Path, fresh: TrainingState) -> TrainingState:
     weights = {k.removeprefix("model."): v for k, v in tensors.items() if k.startswith("model.")}
     check_weights(weights, fresh.model.state_dict(), file)
     fresh.model.load_state_dict(weights)
-    _load_moments(fresh.optimizer, tensors)
+    fresh.optimiser.load(tensors)
     if "codebook.use" in tensors:
         fresh.codebook = MovingCodebook(tensors["codebook.use"], tensors["codebook.total"])
     fresh.step, fresh.seconds = progress["step"], progress["seconds"]
     return fresh
-
-
-def _load_moments(optimizer: torch.optim.AdamW, tensors: Mapping[str, Tensor]) -> None:
-    state: dict[int, dict[str, Tensor]] = {}
-    for key, value in tensors.items():
-        if key.startswith("adam."):
-            _, index, name = key.split(".")
-            state.setdefault(int(index), {})[name] = value
-    optimizer.load_state_dict(optimizer.state_dict() | {"state": state})

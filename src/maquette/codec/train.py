@@ -22,20 +22,26 @@ from maquette.codec.model import TINY, Geometry, VoxelVQVAE
 from maquette.codec.moving_codebook import MovingCodebook
 from maquette.codec.shape_store import ShapeStore, corpus_store
 from maquette.codec.voxel_codec import VoxelCodec, channels_of
+from maquette.optimisers import MuonAdamW
 from maquette.tracking import provenance
 from maquette.types import Voxels
 
 
+OUTSIDE = ("Encoder.input_layer.", "Decoder.input_layer.", "Decoder.out_layer.")
+"""Layers at the borders of the network, which Muon is not meant for; AdamW takes them, the norms and the biases."""
+
+
 @dataclass(frozen=True)
 class Recipe:
-    """How the codec is trained; the defaults take about an hour on two free cores (0.5 s a step)."""
+    """How the codec is trained; the defaults take about 40 minutes on two free cores (0.5 s a step)."""
 
-    steps: int = 6500
+    steps: int = 4500
     batch: int = 16
-    learning_rate: float = 2.5e-3
+    learning_rate: float = 4e-3
+    """Peak, of Muon (scaled to AdamW's size) and AdamW."""
     warmup: int = 100
     weight_decay: float = 1e-4
-    quantise_after: float = 0.15
+    quantise_after: float = 0.2
     """Fraction of the steps without a codebook."""
     latent_weight: float = 1e-3
     """Weight of the mean squared latent before there is a codebook."""
@@ -114,14 +120,11 @@ def train_step(state: TrainingState, train: ShapeStore, recipe: Recipe, seed: in
     generator = torch.Generator().manual_seed(seed * 1_000_003 + state.step)
     if state.codebook is None and progress >= recipe.quantise_after:
         state.codebook = _first_codebook(state.model, train, recipe, generator)
-    for group in state.optimizer.param_groups:
-        group["lr"] = learning_rate(state.step, recipe)
     target = batch_at(train, state.step, recipe, seed)
     loss, numbers, vectors = _loss(state, target, recipe)
-    state.optimizer.zero_grad(set_to_none=True)
     loss.backward()
     norm = torch.nn.utils.clip_grad_norm_(state.model.parameters(), 1.0)
-    state.optimizer.step()
+    state.optimiser.step(learning_rate(state.step, recipe))
     numbers["gradient_norm"] = float(norm)
     if state.codebook is not None:
         numbers["revived"] = _move_codebook(state.model, state.codebook, vectors, recipe, progress, generator)
@@ -207,9 +210,11 @@ def _fresh(geometry: Geometry, recipe: Recipe, seed: int) -> TrainingState:
         model = VoxelVQVAE(geometry)
     model.to(memory_format=torch.channels_last_3d)  # pyright: ignore[reportCallIssue] (its stubs lack it)
     model.vq.requires_grad_(False)  # the codebook moves as a running mean
-    trained = [p for p in model.parameters() if p.requires_grad]
-    optimizer = torch.optim.AdamW(trained, recipe.learning_rate, betas=(0.9, 0.98), weight_decay=recipe.weight_decay)
-    return TrainingState(model, optimizer)
+    kernels = [p for name, p in model.named_parameters() if p.dim() == 5 and not name.startswith(OUTSIDE)]
+    taken = {id(p) for p in kernels}
+    others = [p for p in model.parameters() if p.requires_grad and id(p) not in taken]
+    decay = (recipe.weight_decay, recipe.weight_decay)
+    return TrainingState(model, MuonAdamW(kernels, others, recipe.learning_rate, weight_decay=decay))
 
 
 def _held_out(state: TrainingState, heldout: ShapeStore, recipe: Recipe) -> dict[str, float]:

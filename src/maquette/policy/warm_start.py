@@ -108,11 +108,7 @@ def train_step(state: WarmState, batch: LessonBatch, recipe: Recipe) -> dict[str
     loss.backward()
     norm = torch.nn.utils.clip_grad_norm_(state.policy.parameters(), recipe.max_grad_norm)
     rate = recipe.lr * schedule(state.step, recipe.steps, recipe.warmup, recipe.cooldown)
-    for optimiser in (state.matrices, state.others):
-        for group in optimiser.param_groups:
-            group["lr"] = rate
-        optimiser.step()
-        optimiser.zero_grad()
+    state.optimiser.step(rate)
     state.step += 1
     average(state, recipe.ema)
     by_kind = {

@@ -1,4 +1,4 @@
-"""The warm start's optimisers, its schedule, and its state on disk: resumed bit for bit."""
+"""The warm start's optimiser, its schedule, and its state on disk: resumed bit for bit."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
+from maquette.optimisers import MuonAdamW
 from maquette.policy.model import Policy
 
 
@@ -20,8 +21,7 @@ class WarmState:
     """All that the next step depends on beside lessons, recipe and seed. Batches are a function of the step, so no generator is kept."""
 
     policy: Policy
-    matrices: torch.optim.Muon
-    others: torch.optim.AdamW
+    optimiser: MuonAdamW
     averaged: dict[str, Tensor]
     """Exponential moving average of the weights, by name."""
     step: int = 0
@@ -29,14 +29,13 @@ class WarmState:
 
 
 def new_state(policy: Policy, lr: float, weight_decay: float) -> WarmState:
-    """Muon for the layers' matrices, its updates scaled to AdamW's size so that one `lr` serves both; AdamW for the rest."""
+    """Muon for the layers' matrices, AdamW for the rest; `weight_decay` is that of the matrices."""
     inside = [p for p in policy.decoder.layers.parameters() if p.dim() == 2]
     taken = {id(p) for p in inside}
     rest = [p for p in policy.parameters() if id(p) not in taken]
-    matrices = torch.optim.Muon(inside, lr=lr, weight_decay=weight_decay, adjust_lr_fn="match_rms_adamw")
-    others = torch.optim.AdamW(rest, lr=lr, weight_decay=0.0, betas=(0.9, 0.98))
+    optimiser = MuonAdamW(inside, rest, lr, weight_decay=(weight_decay, 0.0))
     averaged = {name: value.detach().clone() for name, value in policy.named_parameters()}
-    return WarmState(policy, matrices, others, averaged)
+    return WarmState(policy, optimiser, averaged)
 
 
 def schedule(step: int, steps: int, warmup: int, cooldown: int) -> float:
@@ -76,14 +75,7 @@ def load_state(state: WarmState, path: Path) -> None:
             raise ValueError(f"{path}: {name} has shape {tuple(found.shape)}, expected {tuple(value.shape)}.")
         value.data.copy_(found)
         state.averaged[name].copy_(tensors[f"averaged.{name}"])
-    for label, optimiser in (("matrices", state.matrices), ("others", state.others)):
-        moments: dict[int, dict[str, Tensor]] = {}
-        for name, value in tensors.items():
-            kind, _, rest = name.partition(".")
-            if kind == label:
-                index, _, moment = rest.partition(".")
-                moments.setdefault(int(index), {})[moment] = value
-        optimiser.load_state_dict(optimiser.state_dict() | {"state": moments})
+    state.optimiser.load(tensors)
     state.step, state.seconds = progress["step"], progress["seconds"]
 
 
@@ -91,7 +83,4 @@ def _tensors(state: WarmState) -> Iterator[tuple[str, Tensor]]:
     for name, value in state.policy.named_parameters():
         yield f"weights.{name}", value.detach()
         yield f"averaged.{name}", state.averaged[name]
-    for label, optimiser in (("matrices", state.matrices), ("others", state.others)):
-        for index, moments in optimiser.state_dict()["state"].items():
-            for moment, value in moments.items():
-                yield f"{label}.{index}.{moment}", value
+    yield from state.optimiser.tensors()
