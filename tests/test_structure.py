@@ -18,7 +18,7 @@ ORDER: tuple[set[str], ...] = (
     {"protocols", "config"},
     {"config_file"},
     {"runs"},
-    {"tracking"},
+    {"tracking", "optimisers"},
     {"shape", "rendering"},
     {"corpus"},
     {"codec", "prompts"},

@@ -164,11 +164,11 @@ class CodecConfig:
     """Objects of train compositions, fine and coarse."""
     heldout_shapes: int = 512
     """Objects of held-out compositions that measure it."""
-    steps: int = 6500
+    steps: int = 4500
     """Optimiser steps."""
     batch: int = 16
     """Objects per step."""
-    learning_rate: float = 2.5e-3
+    learning_rate: float = 4e-3
     """Peak learning rate."""
     seed: int = 0
     """Of weights, data and order."""

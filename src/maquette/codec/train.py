@@ -26,7 +26,6 @@ from maquette.optimisers import MuonAdamW
 from maquette.tracking import provenance
 from maquette.types import Voxels
 
-
 OUTSIDE = ("Encoder.input_layer.", "Decoder.input_layer.", "Decoder.out_layer.")
 """Layers at the borders of the network, which Muon is not meant for; AdamW takes them, the norms and the biases."""
 
