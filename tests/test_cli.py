@@ -68,3 +68,38 @@ def test_doctor_names_every_package_and_gap():
     done = maquette("doctor")
     for name in ("python", "torch", "transformers", "gpu", "[studio]", "data/codec"):
         assert name in done.stdout
+
+
+OUTPUTS = (
+    ("generate", "a chair", "--out", "shut/chair.glb"),
+    ("train", "run.yaml", "--out", "shut/run"),
+    ("evaluate", "tiny", "--out", "shut/run"),
+)
+
+
+@pytest.mark.parametrize("words", OUTPUTS, ids=lambda words: words[0])
+def test_a_folder_that_cannot_be_written_is_one_line(words: tuple[str, ...], tmp_path: Path):
+    (tmp_path / "run.yaml").write_text("{}")
+    (tmp_path / "shut").write_text("a file stands where a folder should be: closed even to root")
+    fails_with(list(words), "shut", "Choose another with --out", cwd=tmp_path)
+
+
+@pytest.mark.parametrize("words", OUTPUTS, ids=lambda words: words[0])
+def test_a_full_disk_is_one_line_before_any_work(words: tuple[str, ...], tmp_path: Path):
+    (tmp_path / "run.yaml").write_text("{}")
+    limit = "import resource, sys; resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000)); from maquette.cli import main; main()"
+    command = [sys.executable, "-B", "-c", limit, *words]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, timeout=120)
+    assert done.returncode == 1 and done.stderr.strip().count("\n") == 0, done
+    assert "Cannot write to the output folder shut" in done.stderr and "Choose another with --out" in done.stderr
+
+
+def test_five_million_faces_are_refused_in_one_line(tmp_path: Path):
+    with (tmp_path / "huge.stl").open("wb") as file:
+        file.write(bytes(80) + (5_000_000).to_bytes(4, "little"))
+        file.truncate(84 + 50 * 5_000_000)
+    fails_with(["encode", "huge.stl"], "huge.stl has 5,000,000 faces", "2,000,000", "simplify", cwd=tmp_path)
+
+
+def test_an_unknown_kind_of_file_is_refused_before_any_work(tmp_path: Path):
+    fails_with(["generate", "a chair", "--out", "chair.blend"], "chair.blend ends in '.blend'", ".glb", cwd=tmp_path)

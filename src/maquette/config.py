@@ -196,9 +196,9 @@ class WarmStartConfig:
 class ScorersConfig:
     """`maquette train-scorers CONFIG`: see rewards/train.py."""
 
-    steps: int = 1500
-    """Optimiser steps, in two phases: shapes as they are, shapes through the codec."""
-    objects: int = 4000
+    steps: int = 3000
+    """Optimiser steps."""
+    objects: int = 3500
     """Train compositions rendered for it."""
     held_out: int = 400
     """Held-out compositions that measure it."""

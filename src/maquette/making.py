@@ -20,9 +20,9 @@ from maquette.rendering.cameras import CAMERAS
 from maquette.rendering.rasterise import render
 from maquette.rewards.ensemble import build_ensemble
 from maquette.runs import source_of
-from maquette.shape.files import read_mesh, write_mesh
+from maquette.shape.files import check_writable_kind, read_mesh, write_mesh
 from maquette.shape.surface import SurfaceMesher
-from maquette.tracking import tell
+from maquette.tracking import make_run_folder, tell
 from maquette.training.advantages import mix
 from maquette.types import Generation, Mesh, Prompt, Rollouts, StageOutput, Voxels
 
@@ -54,6 +54,9 @@ def make(
     """
     if min(count, best_of) < 1:
         raise ValueError(f"-n and --best-of must be at least 1, not {count} and {best_of}.")
+    check_writable_kind(out)
+    for folder in {file.parent for file in (out, picture) if file}:
+        make_run_folder(folder)  # before any time is spent
     generation, stages = answer(text, model=model, answers=count * best_of, seed=seed, temperature=temperature)
     for warning in generation.warnings:
         tell(warning)
@@ -61,7 +64,6 @@ def make(
     for number, index in enumerate(choose(generation, stages, count=count, best_of=best_of)):
         mesh = generation.stages[-1].meshes[index]
         path = numbered(out, number)
-        path.parent.mkdir(parents=True, exist_ok=True)
         write_mesh(mesh, path)
         if picture:
             write_picture(mesh, numbered(picture, number))

@@ -74,23 +74,34 @@ class VoxelCodec:
         return self.model.geometry.colored
 
     @torch.no_grad()
-    def encode(self, voxels: Voxels) -> Int64[Tensor, "a c"]:
-        """Codes on the CPU, in token order. Unpainted shapes enter a coloured codec in `COARSE_GREY`."""
+    def encode(self, voxels: Voxels, *, bfloat16: bool = False) -> Int64[Tensor, "a c"]:
+        """Codes on the CPU, in token order. Unpainted shapes enter a coloured codec in `COARSE_GREY`.
+
+        With `bfloat16` the encoder's products are in bfloat16, as in its training: twice as fast, other codes at near-ties.
+        """
         if voxels.resolution != self.resolution:
             raise ValueError(
                 f"This codec reads {self.resolution}³ voxels, the shapes have {voxels.resolution}³; voxelise at {self.resolution}."
             )
         rows = channels_of(voxels, self.colored).split(SHAPES_AT_ONCE)
-        codes = [self.model.encode(self._ready(part)).cpu() for part in rows]
+        codes = []
+        for part in rows:
+            with torch.autocast(self.device.type, torch.bfloat16, enabled=bfloat16):
+                vectors = self.model.vectors(self._ready(part))
+            codes.append(self.model.vq.codes(vectors.float()).cpu())
         return torch.cat(codes) if codes else torch.zeros(0, self.codes_per_shape, dtype=torch.int64)
 
     @torch.no_grad()
-    def decode(self, codes: Int64[Tensor, "a c"]) -> Voxels:
-        """Solid shapes; a row that is -1 throughout (a failed answer) is an empty shape, any other code outside the codebook an error."""
+    def decode(self, codes: Int64[Tensor, "a c"], *, bfloat16: bool = False) -> Voxels:
+        """Solid shapes; a row that is -1 throughout (a failed answer) is an empty shape, any other code outside the codebook an error.
+
+        With `bfloat16` as in `encode`: voxels at the very border may flip.
+        """
         failed = (codes == -1).all(1)
         self._check_codes(codes[~failed])
         parts = codes.clamp(min=0).split(SHAPES_AT_ONCE)
-        logits = [self.model.decode(part.to(self.device)).float().cpu() for part in parts]
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=bfloat16):
+            logits = [self.model.decode(part.to(self.device)).float().cpu() for part in parts]
         grid = self.resolution
         every = torch.cat(logits) if logits else torch.zeros(0, 4 if self.colored else 1, grid, grid, grid)
         occupied = (every[:, 0] > 0) & ~failed[:, None, None, None]

@@ -36,9 +36,9 @@ def train_evaluators(
     folder: Path = EVALUATORS,
     data: Path = DATA,
     codec: str = "tiny",
-    objects: int = 4000,
+    objects: int = 3500,
     held_out: int = 400,
-    steps: int = 1500,
+    steps: int = 3000,
     seed: int = 0,
 ) -> dict[str, float]:
     """Writes `alignment.safetensors`, `recogniser.safetensors` and `card.json` into `folder`; returns the held-out figures."""
@@ -51,7 +51,7 @@ def train_evaluators(
     families, parts = tuple(FAMILIES), tuple(sorted({name for one in learnt.labels for name in one.parts}))
     torch.manual_seed(seed + 100)
     dual, recogniser = DualEncoder(len(words)), Recogniser(len(families), len(parts), len(COLORS))
-    train_together(dual, recogniser, learnt, words, families, parts, steps=steps, peak=2e-3, seed=seed + 100)
+    train_together(dual, recogniser, learnt, words, families, parts, steps=steps, peak=3e-3, seed=seed + 100)
     save_network(dual, folder / "alignment.safetensors")
     save_network(recogniser, folder / "recogniser.safetensors")
     # What is measured is what is shipped: the weights as the files hold them.

@@ -146,12 +146,12 @@ def through_codec(variants: Sequence[Variant], codec: VoxelCodec, rng: np.random
     fine = [not v.grey for v in variants]
     occupancy = np.stack([v.grid.occupancy for v in variants])
     color = np.stack([v.grid.color if painted else _grey(v.grid) for v, painted in zip(variants, fine, strict=True)])
-    codes = codec.encode(Voxels(occupancy, color)).numpy()
+    codes = codec.encode(Voxels(occupancy, color), bfloat16=True).numpy()
     donors = codes.reshape(-1).copy()
     for row, variant in zip(codes, variants, strict=True):
         if variant.swap > 0:
             row[:] = swap_codes(row, donors, variant.swap, rng)
-    decoded = codec.decode(torch.from_numpy(codes))
+    decoded = codec.decode(torch.from_numpy(codes), bfloat16=True)
     colors = decoded.color if decoded.color is not None else color
     return [replace(v.grid, occupancy=o, color=c) for v, o, c in zip(variants, decoded.occupancy, colors, strict=True)]
 

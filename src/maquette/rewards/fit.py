@@ -1,7 +1,8 @@
-"""How every small network is fitted: AdamW, warm-up and cosine, bfloat16 products, and pictures that vary a little."""
+"""How every small network is fitted: Muon and AdamW, warm-up and cosine, bfloat16 products, and pictures that vary a little."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 
 import numpy as np
@@ -9,9 +10,13 @@ import torch
 from jaxtyping import Float, UInt8
 from torch import Tensor, nn
 
+from maquette.optimisers import MuonAdamW
 from maquette.rewards.looks import Labels
 from maquette.rewards.pixels import unpacked
 from maquette.tracking import progress
+
+SMALLEST = 24
+"""Rows and columns of the smallest hidden matrix."""
 
 
 def fit(network: nn.Module, loss_at: Callable[[int], Tensor], *, steps: int, peak: float, name: str) -> float:
@@ -20,14 +25,11 @@ def fit(network: nn.Module, loss_at: Callable[[int], Tensor], *, steps: int, pea
     Raises ValueError where the loss is not finite, before the weights see it.
     """
     network.train().requires_grad_(True)
-    decayed = [p for p in network.parameters() if p.ndim > 1]
-    rest = [p for p in network.parameters() if p.ndim <= 1]
-    groups = [{"params": decayed, "weight_decay": 0.03}, {"params": rest, "weight_decay": 0.0}]
-    optimiser = torch.optim.AdamW(groups, lr=peak, betas=(0.9, 0.98))
+    inside = hidden_matrices(network)
+    taken = {id(p) for p in inside}
+    others = [p for p in network.parameters() if id(p) not in taken]
+    optimiser = MuonAdamW(inside, others, peak, weight_decay=(0.03, 0.0))
     warm = max(1, steps // 20)
-    rate = torch.optim.lr_scheduler.LambdaLR(
-        optimiser, lambda s: min((s + 1) / warm, 0.5 + 0.5 * float(np.cos(np.pi * min(1.0, s / steps))))
-    )
     last = []
     for step in progress(range(steps), f"training {name}"):
         with torch.autocast("cpu", torch.bfloat16):
@@ -36,15 +38,19 @@ def fit(network: nn.Module, loss_at: Callable[[int], Tensor], *, steps: int, pea
             raise ValueError(
                 f"the loss of {name} is {float(loss.detach())} at step {step}; lower its learning rate ({peak})"
             )
-        optimiser.zero_grad(set_to_none=True)
         loss.backward()
         nn.utils.clip_grad_norm_(network.parameters(), 1.0)
-        optimiser.step()
-        rate.step()
+        optimiser.step(peak * min((step + 1) / warm, 0.5 + 0.5 * math.cos(math.pi * step / steps)))
         if step >= steps - max(1, steps // 10):
             last.append(float(loss.detach()))
     network.eval().requires_grad_(False)
     return float(np.mean(last))
+
+
+def hidden_matrices(network: nn.Module) -> list[nn.Parameter]:
+    """The weights that Muon is meant for: of convolutions and linear layers from features to features, not from pixels or to answers."""
+    layers = [m for m in network.modules() if isinstance(m, nn.Conv2d | nn.Linear)]
+    return [m.weight for m in layers if min(m.weight.shape[:2]) >= SMALLEST]
 
 
 def varied(rgba: UInt8[np.ndarray, "a v 64 64 4"], rng: np.random.Generator) -> Float[Tensor, "a v 4 64 64"]:

@@ -35,30 +35,25 @@ def train_scorers(
     folder: Path = SCORERS,
     data: Path = DATA,
     codec: str = "tiny",
-    objects: int = 4000,
+    objects: int = 3500,
     held_out: int = 400,
-    steps: int = 1500,
+    steps: int = 3000,
     seed: int = 0,
 ) -> dict[str, float]:
     """Writes `semantic.safetensors`, `quality.safetensors` and `card.json` into `folder`; returns the held-out figures.
 
-    In two phases: two thirds of the steps on shapes as they are (which need no codec), the last third on shapes that went
-    through `codec` ("" for none). Pictures and finished phases are kept in `data` and not made twice: empty it to start anew.
+    All shapes went through `codec` ("": as they are). Pictures are kept in `data` and not made twice: empty it for a new codec.
     """
     began = time.time()
-    torch.manual_seed(seed)
-    plain, through = data / "scorers-plain", data / "scorers"
-    make_data(plain, split="train", objects=objects * 5 // 8, seed=seed + 5, half=0)
-    first = read_data(plain)
-    words, families, colors = gather_words(first), tuple(FAMILIES), tuple(COLORS)
-    semantic = SemanticScorer(SemanticNetwork(len(words), len(families), len(colors)), words, families, colors)
-    quality = QualityScorer(QualityNetwork())
-    _phase(semantic, quality, first, data / "first", steps=steps * 2 // 3, peak=2e-3, seed=seed)
     judge = VoxelCodec.load(codec) if codec else None
     make_data(data / "heldout", split="heldout", objects=held_out, seed=HELD_OUT_SEED, codec=judge)
-    make_data(through, split="train", objects=objects, seed=seed + 7, half=0, codec=judge)
-    learnt, unseen = read_data(through), read_data(data / "heldout")
-    _phase(semantic, quality, learnt, data / "second", steps=steps // 3, peak=1e-3, seed=seed + 1)
+    make_data(data / "scorers", split="train", objects=objects, seed=seed + 7, half=0, codec=judge)
+    learnt, unseen = read_data(data / "scorers"), read_data(data / "heldout")
+    torch.manual_seed(seed)
+    words, families, colors = gather_words(learnt), tuple(FAMILIES), tuple(COLORS)
+    semantic = SemanticScorer(SemanticNetwork(len(words), len(families), len(colors)), words, families, colors)
+    quality = QualityScorer(QualityNetwork())
+    train_together(semantic, quality.network, learnt, steps=steps, peak=3e-3, seed=seed)
     for network, name in ((semantic.network, "semantic"), (quality.network, "quality")):
         save_network(network, folder / f"{name}.safetensors")
         # What is measured is what is shipped: the weights as the file holds them.
@@ -68,7 +63,7 @@ def train_scorers(
         folder,
         {
             "what": "scorers: semantic (alignment, category, parts) and quality (preference, consistency, aesthetic)",
-            "data": f"train designs of even seed, 5 looks × 6 views: {len(first)} as they are, {len(learnt)} through codec {codec}",
+            "data": f"{len(learnt)} train designs of even seed × 5 looks × 6 views, through codec {codec or 'none'}",
             "command": "maquette train-scorers configs/scorers.yaml",
             "seed": seed,
             "seconds": round(time.time() - began),
@@ -80,19 +75,6 @@ def train_scorers(
         },
     )
     return figures
-
-
-def _phase(
-    semantic: SemanticScorer, quality: QualityScorer, data: Pictures, done: Path, *, steps: int, peak: float, seed: int
-) -> None:
-    """Trains both networks in place; networks that an earlier, interrupted run left in `done` are taken as they are."""
-    if (done / "quality.safetensors").exists():
-        load_network(semantic.network, done / "semantic.safetensors")
-        load_network(quality.network, done / "quality.safetensors")
-        return
-    train_together(semantic, quality.network, data, steps=steps, peak=peak, seed=seed)
-    save_network(semantic.network, done / "semantic.safetensors")
-    save_network(quality.network, done / "quality.safetensors")
 
 
 def train_together(

@@ -59,8 +59,7 @@ def write_mesh(mesh: Mesh, path: str | Path) -> None:
     Raises ValueError for another suffix, for a mesh without faces, and where the folder cannot be written to.
     """
     path = Path(path)
-    if path.suffix.lower() not in WRITERS:
-        raise ValueError(f"{path.name} ends in {path.suffix!r}; meshes are written as {', '.join(WRITERS)}.")
+    check_writable_kind(path)
     if not len(mesh.faces):
         raise ValueError(f"The mesh has no faces: {path.name} is not written.")
     data = WRITERS[path.suffix.lower()](mesh)
@@ -75,6 +74,12 @@ def write_mesh(mesh: Mesh, path: str | Path) -> None:
             os.replace(part, path)
     except OSError as error:
         raise ValueError(f"{path} cannot be written ({error.strerror}): choose another folder or make room.") from error
+
+
+def check_writable_kind(path: Path) -> None:
+    """ValueError for a suffix that no writer knows."""
+    if path.suffix.lower() not in WRITERS:
+        raise ValueError(f"{path.name} ends in {path.suffix!r}; meshes are written as {', '.join(WRITERS)}.")
 
 
 def joined(meshes: list[Mesh]) -> Mesh:
