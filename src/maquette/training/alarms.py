@@ -13,7 +13,9 @@ VARIETY_LEFT = 0.5
 ENTROPY_LEFT = 0.4
 """Share of the first entropy below which it is called lost."""
 KL_FAR = 0.5
-"""Nats a token from the base at which the policy is called far away, if it also still speeds up."""
+"""Nats a token from the base at which the policy is called far away, if it still grows."""
+GROWTH = 1.5
+"""How many times as far as a window ago is growth."""
 APART = 2.0
 """Standard errors by which two reward parts must have moved to be called moved."""
 
@@ -48,12 +50,12 @@ def _silent(line: Line) -> list[str]:
 
 
 def _runaway(lines: Sequence[Line]) -> list[str]:
-    """Far from the base, and twice as far as a window ago."""
+    """Far from the base, and still farther than a window ago."""
     before, now = (
         [float(x) for line in lines[-2 * WINDOW : -WINDOW] if (x := line.get("kl")) is not None],
         ends(lines, "kl")[1],
     )
-    if not before or not now or _mean(now) < KL_FAR or _mean(now) < 2 * _mean(before):
+    if not before or not now or _mean(now) < KL_FAR or _mean(now) < GROWTH * _mean(before):
         return []
     return [
         f"The policy runs away from its base: KL {_mean(before):.2f} → {_mean(now):.2f} nats a token within {2 * WINDOW} steps. "

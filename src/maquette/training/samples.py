@@ -90,11 +90,18 @@ def summary(generation: Generation, scores: Scores) -> dict[str, float]:
             if len(seen):
                 numbers[f"reward/{stage.name}/{name}"] = float(seen.mean())
         numbers[f"failed/{stage.name}"] = float(stage.failed.mean())
-        numbers[f"missing/{stage.name}"] = float(scores.missing[:, :, s].float().mean())
+        numbers[f"missing/{stage.name}"] = missing_share(scores, s)
         here = generation.rollouts.stage == s
         reasoning = ((generation.rollouts.segment[here] == 2) & generation.rollouts.sampled[here]).sum(1)
         numbers[f"reasoning_tokens/{stage.name}"] = float(reasoning.float().mean())
     return numbers
+
+
+def missing_share(scores: Scores, stage: int) -> float:
+    """Of the scores that a stage's judges should have given, how many they did not."""
+    missing = scores.missing[:, :, stage]
+    used = ~scores.values[:, :, stage].isnan().all(1) | missing.any(1)
+    return float(missing[used].float().mean()) if used.any() else 0.0
 
 
 def variety(generation: Generation) -> dict[str, float]:
