@@ -102,7 +102,7 @@ class AlgorithmConfig:
 class DynamicConfig:
     """Dynamic sampling: groups that teach nothing make room for fresh prompts; training/dynamic.py."""
 
-    on: bool = False
+    enabled: bool = False
     """Off: every group counts, as sampled."""
     rule: Literal["exact", "spread", "band"] = "band"
     """Dropped: equal returns (DAPO) · a spread below `least_spread` · too easy or too hard: a mean outside the band."""

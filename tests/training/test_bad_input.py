@@ -65,8 +65,8 @@ def test_an_unknown_algorithm_is_named_with_those_that_are_known(algorithm: Algo
 
 def test_a_resume_into_another_config_names_what_changed(tmp_path: Path):
     prepare_folder(Config(), tmp_path, resume=False)
-    changed = Config(dynamic=DynamicConfig(on=True))
-    with pytest.raises(ValueError, match=r"has dynamic = .*'on': False.* the config says .*'on': True"):
+    changed = Config(dynamic=DynamicConfig(enabled=True))
+    with pytest.raises(ValueError, match=r"has dynamic = .*'enabled': False.* the config says .*'enabled': True"):
         prepare_folder(changed, tmp_path, resume=True)
 
 
@@ -83,7 +83,7 @@ def empty_codec() -> VoxelCodec:
 @pytest.mark.parametrize("on", [False, True])
 def test_a_step_in_which_every_answer_fails_is_data(tmp_path: Path, on: bool):
     config = micro_config(
-        steps=1, dynamic=DynamicConfig(on=on, budget=2.0), algorithm=AlgorithmConfig(kl="none", kl_beta=0.0)
+        steps=1, dynamic=DynamicConfig(enabled=on, budget=2.0), algorithm=AlgorithmConfig(kl="none", kl_beta=0.0)
     )
     parts = replace(micro_parts(config, LowCodes(), Redness()), codec=empty_codec())
     before = {name: value.clone() for name, value in parts.policy.state_dict().items()}

@@ -80,7 +80,7 @@ def collected(values: list[list[list[float]]], settings: DynamicConfig, size: in
 
 
 def test_fresh_prompts_come_until_the_batch_is_full():
-    got, judge = collected([SAME, GOOD, SAME, GOOD], DynamicConfig(on=True, rule="exact"))
+    got, judge = collected([SAME, GOOD, SAME, GOOD], DynamicConfig(enabled=True, rule="exact"))
     assert judge.asked == 4 and got.informative.all()
     assert list(got.answered.generation.stages[0].reasoning) == ["0.2", "0.3", "2.0", "2.1"]
     assert len({prompt.id for prompt in got.answered.generation.prompts}) == 2
@@ -95,14 +95,14 @@ def test_fresh_prompts_come_until_the_batch_is_full():
 
 
 def test_when_the_budget_is_spent_dropped_groups_fill_the_batch_and_teach_nothing():
-    got, judge = collected([SAME, GOOD, SAME, SAME], DynamicConfig(on=True, rule="exact", budget=2.0))
+    got, judge = collected([SAME, GOOD, SAME, SAME], DynamicConfig(enabled=True, rule="exact", budget=2.0))
     assert judge.asked == 4 and got.numbers["dynamic/filled"] == 1
     assert got.informative.tolist() == [[False, False], [True, True]]
     assert len(got.answered.generation.prompts) == 2
 
 
 def test_when_the_prompts_are_spent_it_stops_too():
-    got, judge = collected([SAME] * 3, DynamicConfig(on=True, rule="exact", budget=10.0), prompts=PROMPTS[:3])
+    got, judge = collected([SAME] * 3, DynamicConfig(enabled=True, rule="exact", budget=10.0), prompts=PROMPTS[:3])
     assert judge.asked == 3 and got.numbers["dynamic/filled"] == 2 and not got.informative.any()
 
 
@@ -114,7 +114,7 @@ def test_off_takes_what_comes_and_says_how_much_of_it_teaches_nothing():
 
 def test_a_group_stays_if_one_stage_of_it_teaches():
     # stage a: 1 + 0 against 0 + 1, equal after the flow; stage b: 0 against 1
-    got, judge = collected([ONLY_FINE, GOOD], DynamicConfig(on=True, rule="exact"))
+    got, judge = collected([ONLY_FINE, GOOD], DynamicConfig(enabled=True, rule="exact"))
     assert judge.asked == 2 and got.informative.tolist() == [[False, True], [True, True]]
 
 
@@ -124,7 +124,7 @@ def found(values: list[list[float]], group_size: int = 2):
 
 def test_spread_speaks_of_raw_returns():
     values = [[0.0, 0.50], [0.0, 0.52], [0.0, 0.2], [0.0, 0.8]]
-    rule = DynamicConfig(on=True, rule="spread", least_spread=0.02)
+    rule = DynamicConfig(enabled=True, rule="spread", least_spread=0.02)
     assert informative(found(values), (), rule).tolist() == [[False, False], [True, True]]
     assert informative(found(values), (), replace(rule, least_spread=0.005)).all()
 
@@ -132,7 +132,7 @@ def test_spread_speaks_of_raw_returns():
 def test_band_drops_the_too_easy_and_the_too_hard_once_it_knows_enough():
     values = [[0.0, 0.4], [0.0, 0.6], [0.0, 0.85], [0.0, 0.95], [0.0, 0.0], [0.0, 0.1]]
     recent = tuple(x / 10 for x in range(11))
-    rule = DynamicConfig(on=True, rule="band", low=0.1, high=0.8, window=88)
+    rule = DynamicConfig(enabled=True, rule="band", low=0.1, high=0.8, window=88)
     assert informative(found(values), (recent, recent), rule).tolist() == [[True] * 2, [False] * 2, [False] * 2]
     assert informative(found(values), (recent[:-1], recent), rule).tolist() == [
         [True] * 2,
@@ -192,7 +192,7 @@ class Choosy:
 
 @pytest.mark.parametrize("rule", ["exact", "band"])
 def test_a_dynamic_run_broken_off_resumes_bit_for_bit(tmp_path: Path, rule: str):
-    config = micro_config(steps=4, dynamic=DynamicConfig(on=True, rule=rule, budget=2.0, window=8))
+    config = micro_config(steps=4, dynamic=DynamicConfig(enabled=True, rule=rule, budget=2.0, window=8))
     run(config, micro_parts(config, Choosy()), tmp_path / "whole")
     with pytest.raises(KeyboardInterrupt):
         run(config, micro_parts(config, Choosy(breaks_at=10)), tmp_path / "broken")

@@ -89,7 +89,7 @@ def collect(
     verdicts: list[Bool[Tensor, "_ s"]] = []
     means: list[Float64[Tensor, "_ s"]] = []
     taken: list[str] = []
-    cursor, left = state.cursor, int(size * settings.budget) if settings.on else size
+    cursor, left = state.cursor, int(size * settings.budget) if settings.enabled else size
     while len(kept) < size and (fresh := min(size - len(kept), left, len(prompts) - len(taken) if rounds else size)):
         drawn, cursor = draw_prompts(prompts, cursor, fresh, seed=seed, taken=taken)
         taken += [prompt.id for prompt in drawn]
@@ -111,7 +111,7 @@ def collect(
             "dynamic/filled": size - len(kept),
             "dynamic/dropped_tokens": spent,
         }
-        if settings.on
+        if settings.enabled
         else {"dynamic/uninformative": len(dropped)}
     )
     return Collected(
@@ -142,9 +142,9 @@ def informative(found: GroupReturns, recent: Sequence[Sequence[float]], settings
     """Which stage of which group may teach, by `settings.rule`; equal returns never do. Off: every one that is not equal."""
     span = found.mixed.amax(1) - found.mixed.amin(1)
     useful = (span > SAME * found.mixed.abs().amax(1).clamp(min=1.0)) & found.judged
-    if settings.on and settings.rule == "spread":
+    if settings.enabled and settings.rule == "spread":
         useful = useful & (found.raw.std(1, correction=0) >= settings.least_spread)
-    if settings.on and settings.rule == "band":
+    if settings.enabled and settings.rule == "band":
         for s, means in enumerate(recent):
             if len(means) * 8 >= settings.window:
                 low, high = np.quantile(means, [settings.low, settings.high])
