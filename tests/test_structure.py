@@ -16,6 +16,7 @@ SOURCE = ROOT / "src" / "maquette"
 ORDER: tuple[set[str], ...] = (
     {"types"},
     {"protocols", "config"},
+    {"config_checks"},
     {"config_file"},
     {"runs"},
     {"tracking", "optimisers"},

@@ -5,7 +5,7 @@ Only `cli.py` and the entry functions of a run see a `Config`; below them everyt
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import Literal
 
 
@@ -47,6 +47,10 @@ class StageSpec:
     """Longest reasoning in tokens, its end included; 0: codes at once."""
     rewards: RewardWeights = field(default_factory=RewardWeights)
     """Its judges."""
+    from_next_on: Literal["answer", "reasoning"] = "answer"
+    """What the next stage's return moves: reasoning and codes (the paper), or the reasoning alone, where the next stage sees no codes."""
+    reasoning_weight: float = 1.0
+    """Weight of a reasoning token in the stage's loss and its mean; a code's is 1."""
 
 
 COARSE = StageSpec(
@@ -68,10 +72,10 @@ FINE = StageSpec(
 class AlgorithmConfig:
     """How scores become a gradient; training/advantages.py and training/losses.py."""
 
-    loss: Literal["grpo", "dapo", "dr-grpo", "gspo", "gspo-token", "cispo"] = "dapo"
-    """Shape of the surrogate and of its mean; `dapo` is the token mean that Hi-GRPO uses (eq. 11)."""
-    advantage: Literal["group", "mean", "loo", "rank"] = "group"
-    """Normalisation within a group: (R - mean)/std, R - mean, leave-one-out, ranks."""
+    loss: str = "dapo"
+    """By its name in training/losses.py (grpo, dapo, dr-grpo, gspo, gspo-token, cispo, raft), or none: sample and score only."""
+    advantage: str = "group"
+    """By its name in training/advantages.py: (R - mean)/std, R - mean, leave-one-out, ranks, the best alone (RAFT)."""
     mixing: Literal["paper", "standardised"] = "standardised"
     """Parts of one stage: weighted sum of raw values, or each standardised within its group first."""
     clip_low: float = 0.2
@@ -88,6 +92,30 @@ class AlgorithmConfig:
     """Passes over each batch of answers; above 1 the clipping begins to matter."""
     minibatches: int = 1
     """Optimiser steps per pass; groups are never split."""
+    sampler_cap: float = 0.0
+    """Above 0: each token weighs min(π_trainer/π_sampler, cap), which mends the drift of a low-precision or remote sampler."""
+    outside_penalty: float = 0.0
+    """Weight of -log of the probability inside the support: for exports that others sample without the restriction."""
+
+
+@dataclass(frozen=True)
+class DynamicConfig:
+    """Dynamic sampling: groups that teach nothing make room for fresh prompts; training/dynamic.py."""
+
+    enabled: bool = False
+    """Off: every group counts, as sampled."""
+    rule: Literal["exact", "spread", "band"] = "band"
+    """Dropped: equal returns (DAPO) · a spread below `least_spread` · too easy or too hard: a mean outside the band."""
+    least_spread: float = 0.02
+    """τ: least standard deviation of a group's raw returns."""
+    low: float = 0.1
+    """Quantile of recent groups' mean returns below which a prompt is too hard."""
+    high: float = 0.9
+    """Quantile above which it is too easy."""
+    window: int = 256
+    """So many recent groups make the quantiles; below an eighth of them only equal returns are dropped."""
+    budget: float = 3.0
+    """Groups generated per step, at most, in batches of prompts_per_step."""
 
 
 @dataclass(frozen=True)
@@ -138,6 +166,8 @@ class Config:
     """The chain. One stage: GRPO and its kin; two: Hi-GRPO."""
     algorithm: AlgorithmConfig = field(default_factory=AlgorithmConfig)
     """From scores to gradient."""
+    dynamic: DynamicConfig = field(default_factory=DynamicConfig)
+    """Which groups are worth an update."""
     optimiser: OptimiserConfig = field(default_factory=OptimiserConfig)
     """From gradient to weights."""
     reduce: Literal["max", "mean", "min"] = "mean"
@@ -206,31 +236,3 @@ class ScorersConfig:
     """Scorers judge what went through codec, mesher and renderer; empty: shapes as they are."""
     seed: int = 0
     """Of weights, data and order."""
-
-
-def check(config: Config) -> None:
-    """ValueError for a tree that cannot be run, before any time is spent."""
-    names = [stage.name for stage in config.stages]
-    if not names or len(set(names)) < len(names):
-        raise ValueError(f"stages need at least one entry and names of their own, not {names}.")
-    for index, stage in enumerate(config.stages):
-        known = {"prompt"} | {f"{name}.{what}" for name in names[:index] for what in ("reasoning", "codes")}
-        for what in stage.sees:
-            if what not in known:
-                raise ValueError(f"Stage {stage.name} sees {what!r}; it can see {', '.join(sorted(known))}.")
-        if stage.from_next < 0:
-            raise ValueError(f"Stage {stage.name} has from_next = {stage.from_next}; λ must be at least 0.")
-        if not any(asdict(stage.rewards).values()) and not stage.from_next:
-            raise ValueError(f"Stage {stage.name} has no reward and nothing flows back to it: give it one.")
-    if config.stages[-1].from_next:
-        raise ValueError(f"Stage {names[-1]} is the last: nothing can flow back to it; set its from_next to 0.")
-    least = {"group_size": 2, "prompts_per_step": 1, "steps": 1, "checkpoint_every": 1, "keep_checkpoints": 1}
-    for key, bound in least.items():
-        if asdict(config)[key] < bound:
-            raise ValueError(f"{key} is {asdict(config)[key]}; it must be at least {bound}.")
-    if config.temperature <= 0:
-        raise ValueError(f"temperature is {config.temperature}; rollouts need one above 0.")
-    if config.prompt_count < config.prompts_per_step:
-        raise ValueError(f"prompt_count {config.prompt_count} is less than prompts_per_step {config.prompts_per_step}.")
-    if config.algorithm.updates_per_rollout < 1 or not 1 <= config.algorithm.minibatches <= config.prompts_per_step:
-        raise ValueError("updates_per_rollout must be at least 1, minibatches between 1 and prompts_per_step.")

@@ -14,7 +14,8 @@ from typing import Any, TypeVar
 import tyro
 import yaml
 
-from maquette.config import Config, StageSpec, check
+from maquette.config import Config, StageSpec
+from maquette.config_checks import check
 
 K = TypeVar("K")
 

@@ -171,7 +171,9 @@ class Batch:
     """A minibatch of sequences for one update, with everything a loss may need."""
 
     rollouts: Rollouts
-    advantages: Float[Tensor, " n"]
+    advantages: Float[Tensor, "n t"]
+    weights: Float[Tensor, "n t"]
+    """What each token counts in the loss and in its mean; 0 where not sampled."""
     old_logprobs: Float[Tensor, "n t"] | None
     """The trainer's own before the first update; None where this is the first and only one (every ratio is then 1)."""
     reference_logprobs: Float[Tensor, "n t"] | None

@@ -88,8 +88,8 @@ def test_the_unrestricted_head_would_disagree(policy: Policy, rollouts: Rollouts
     picked = whole.gather(2, rollouts.tokens[:, 1:, None])[..., 0]
     here = rollouts.sampled[:, 1:]
     assert (rollouts.logprobs[:, 1:][here] - picked[here]).abs().max() > 0.1
-    scored = sequence_logprobs(policy, rollouts, outside=True)
-    missing = torch.log1p(-scored.outside[:, 1:][here].exp())
+    scored = sequence_logprobs(policy, rollouts, outside="measure")
+    missing = scored.kept[:, 1:][here]
     torch.testing.assert_close(rollouts.logprobs[:, 1:][here] + missing, picked[here], atol=1e-3, rtol=0)
 
 

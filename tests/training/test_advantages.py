@@ -3,13 +3,22 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import pytest
 import torch
 
 from maquette.config import RewardWeights, StageSpec
-from maquette.training.advantages import EPSILON, mix, normalise, returns, stage_advantages
-from maquette.types import Scores
+from maquette.training.advantages import (
+    EPSILON,
+    kind_returns,
+    mix,
+    normalise,
+    returns,
+    stage_advantages,
+    token_advantages,
+)
+from maquette.types import Rollouts, Scores
 
 NAN = float("nan")
 
@@ -48,8 +57,8 @@ def test_a_missing_score_moves_no_answer(mixing):
     one = scores(("preference",), values, missing=torch.tensor([[[False], [True], [False]]]))
     chain = stages(RewardWeights(preference=1.0))
     advantages = stage_advantages(one, chain, group_size=3, mixing=mixing, advantage="mean")
-    assert advantages[1, 0] == pytest.approx(0.0, abs=1e-12)
-    assert advantages[0, 0] == pytest.approx(-float(advantages[2, 0]))
+    assert advantages[1, 0].tolist() == pytest.approx([0.0, 0.0], abs=1e-12)
+    assert advantages[0, 0].tolist() == pytest.approx((-advantages[2, 0]).tolist())
 
 
 def test_a_part_that_a_stage_does_not_use_counts_nowhere():
@@ -99,7 +108,47 @@ def test_the_order_is_mix_then_flow_then_normalise():
     one = scores(("preference",), [[[0.0, 3.0], [1.0, 0.0]]])
     chain = stages(RewardWeights(preference=1.0), RewardWeights(preference=1.0), from_next=1.0)
     advantages = stage_advantages(one, chain, group_size=2, mixing="paper", advantage="mean")
-    assert advantages.tolist() == [[1.0, 1.5], [-1.0, -1.5]]
+    assert advantages[..., 0].tolist() == [[1.0, 1.5], [-1.0, -1.5]] == advantages[..., 1].tolist()
+
+
+def test_what_flows_to_the_reasoning_alone_leaves_the_codes_their_own_reward():
+    one = scores(("preference",), [[[0.0, 3.0], [1.0, 0.0]]])
+    chain = stages(RewardWeights(preference=1.0), RewardWeights(preference=1.0), from_next=1.0)
+    chain[0] = replace(chain[0], from_next_on="reasoning")
+    advantages = stage_advantages(one, chain, group_size=2, mixing="paper", advantage="mean")
+    assert advantages[:, 0].tolist() == [[1.0, -0.5], [-1.0, 0.5]]  # reasoning: 3 against 1; codes: 0 against 1
+    assert advantages[:, 1].tolist() == [[1.5, 1.5], [-1.5, -1.5]]
+
+
+def test_through_a_chain_of_three_the_flow_goes_on_past_a_stage_whose_codes_it_leaves_out():
+    chain = [StageSpec(name=str(i), from_next=f, from_next_on="reasoning") for i, f in enumerate((0.5, 2.0, 0.0))]
+    flowed = kind_returns(torch.tensor([[1.0, 10.0, 100.0]]), chain)
+    assert flowed[0].tolist() == [[1 + 0.5 * 210, 1.0], [210.0, 10.0], [100.0, 100.0]]
+
+
+def test_a_stage_that_is_not_informative_gets_nothing():
+    one = scores(("preference",), [[[0.0, 3.0], [1.0, 0.0], [5.0, 1.0], [7.0, 2.0]]])
+    chain = stages(RewardWeights(preference=1.0), RewardWeights(preference=1.0), from_next=0.0)
+    informative = torch.tensor([[True, False], [False, True]])
+    got = stage_advantages(one, chain, group_size=2, mixing="paper", advantage="mean", informative=informative)
+    assert got[..., 0].tolist() == [[-0.5, 0.0], [0.5, 0.0], [0.0, -0.5], [0.0, 0.5]]
+
+
+def test_each_token_has_the_advantage_of_its_answer_stage_and_kind():
+    segment = torch.tensor([[1, 2, 2, 3], [1, 2, 3, 0], [1, 2, 3, 3], [1, 3, 3, 0]], dtype=torch.int8)
+    nothing = torch.zeros(4, 4)
+    rollouts = Rollouts(
+        nothing.long(), segment, segment > 1, nothing, torch.tensor([0, 0, 1, 1]), torch.tensor([0, 1, 0, 1])
+    )
+    advantages = torch.tensor([[[1.0, 2.0], [3.0, 4.0]], [[5.0, 6.0], [7.0, 8.0]]])
+    rows = token_advantages(rollouts, advantages) * rollouts.sampled
+    assert rows.tolist() == [[0, 1, 1, 2], [0, 3, 4, 0], [0, 5, 6, 6], [0, 8, 8, 0]]
+
+
+def test_the_best_of_each_group_is_chosen_and_none_among_equals():
+    rewards = torch.tensor([[1.0, 4.0], [3.0, 4.0], [2.0, 4.0]])
+    assert normalise(rewards, group_size=3, kind="best").tolist() == [[0, 0], [1, 0], [0, 0]]
+    assert normalise(torch.tensor([[2.0], [2.0], [1.0]]), group_size=3, kind="best")[:, 0].tolist() == [1, 0, 0]
 
 
 def test_an_infinite_reward_is_refused_by_name():

@@ -6,13 +6,14 @@ import pytest
 import torch
 
 from maquette.training.batches import (
-    batch_at,
     denominators,
+    draw_prompts,
     lengths_of,
     micro_batch_rows,
     minibatch_rows,
     rows_of,
     take,
+    token_weights,
 )
 from maquette.types import Batch, Prompt, Rollouts
 
@@ -32,22 +33,34 @@ def rollouts_of(lengths: list[int], stages: int = 1) -> Rollouts:
     )
 
 
-def test_an_epoch_shows_each_prompt_once_and_every_step_is_a_function_of_seed_and_step():
-    epoch = [batch_at(PROMPTS, step, size=5, seed=3) for step in range(2)]
-    assert {prompt.id for batch in epoch for prompt in batch} == {prompt.id for prompt in PROMPTS}
-    assert batch_at(PROMPTS, 1, size=5, seed=3) == epoch[1]
-    assert batch_at(PROMPTS, 0, size=5, seed=4) != epoch[0]
-    assert batch_at(PROMPTS, 2, size=5, seed=3) != epoch[0]
+def test_an_epoch_shows_each_prompt_once_and_the_stream_is_a_function_of_seed_and_cursor():
+    first, cursor = draw_prompts(PROMPTS, 0, 5, seed=3)
+    second, end = draw_prompts(PROMPTS, cursor, 5, seed=3)
+    assert cursor == 5 and end == 10
+    assert {prompt.id for prompt in first + second} == {prompt.id for prompt in PROMPTS}
+    assert draw_prompts(PROMPTS, 5, 5, seed=3) == (second, 10)
+    assert draw_prompts(PROMPTS, 0, 5, seed=4)[0] != first
+    assert draw_prompts(PROMPTS, 10, 5, seed=3)[0] != first  # the next epoch has another order
 
 
-def test_no_batch_holds_a_prompt_twice():
-    for step in range(20):
-        assert len({prompt.id for prompt in batch_at(PROMPTS, step, size=4, seed=0)}) == 4
+def test_no_batch_holds_a_prompt_twice_even_across_epochs():
+    cursor = 0
+    for _ in range(20):
+        drawn, cursor = draw_prompts(PROMPTS, cursor, 4, seed=0)
+        assert len({prompt.id for prompt in drawn}) == 4
+
+
+def test_what_is_taken_is_passed_over():
+    taken = [prompt.id for prompt in PROMPTS[:8]]
+    drawn, cursor = draw_prompts(PROMPTS, 7, 2, seed=0, taken=taken)
+    assert {prompt.id for prompt in drawn} == {"8", "9"} and cursor > 8
 
 
 def test_too_few_prompts_are_refused_with_both_numbers():
     with pytest.raises(ValueError, match=r"takes 11 prompts, the set has 10"):
-        batch_at(PROMPTS, 0, size=11, seed=0)
+        draw_prompts(PROMPTS, 0, 11, seed=0)
+    with pytest.raises(ValueError, match=r"takes 11 prompts, the set has 10"):
+        draw_prompts(PROMPTS, 0, 10, seed=0, taken=["3"])
 
 
 def test_minibatches_cover_every_row_and_split_no_group():
@@ -75,11 +88,22 @@ def test_rows_are_cut_to_the_longest_of_them():
 def test_a_batch_is_taken_whole():
     rollouts = rollouts_of([5, 3])
     grid = torch.arange(14.0).view(2, 7)
-    part = take(Batch(rollouts, torch.tensor([1.0, 2.0]), grid, grid + 1), torch.tensor([1]))
+    part = take(Batch(rollouts, grid + 2, grid + 3, grid, grid + 1), torch.tensor([1]))
     assert part.old_logprobs.tolist() == [[7, 8, 9]] and part.reference_logprobs.tolist() == [[8, 9, 10]]
-    assert part.advantages.tolist() == [2.0]
+    assert part.advantages.tolist() == [[9, 10, 11]] and part.weights.tolist() == [[10, 11, 12]]
 
 
-def test_denominators_by_stage():
-    counts = denominators(rollouts_of([5, 3, 4, 2], stages=2), 2, longest=9)
+def test_denominators_by_stage_count_weights_and_the_sequences_that_have_any():
+    rollouts = rollouts_of([5, 3, 4, 2], stages=2)
+    grid = torch.zeros(4, 7)
+    counts = denominators(Batch(rollouts, grid, token_weights(rollouts, (1.0, 1.0)), None, None), 2, longest=9)
     assert counts.tokens.tolist() == [4 + 3, 2 + 1] and counts.sequences.tolist() == [2, 2] and counts.longest == 9
+    muted = token_weights(rollouts, (0.5, 1.0)) * torch.tensor([[1.0], [1.0], [1.0], [0.0]])
+    counts = denominators(Batch(rollouts, grid, muted, None, None), 2, longest=9)
+    assert counts.tokens.tolist() == [4 + 3, 2] and counts.sequences.tolist() == [2, 1]
+
+
+def test_reasoning_weighs_what_its_stage_says():
+    rollouts = rollouts_of([5, 3], stages=2)
+    rollouts.segment[:, 1] = 2
+    assert token_weights(rollouts, (0.25, 2.0)).tolist() == [[0, 0.25, 1, 1, 1, 0, 0], [0, 2, 1, 0, 0, 0, 0]]

@@ -18,7 +18,7 @@ from jaxtyping import Float
 from safetensors.torch import load_file
 from torch import Tensor
 
-from maquette.config import AlgorithmConfig, Config, OptimiserConfig
+from maquette.config import AlgorithmConfig, Config, DynamicConfig, OptimiserConfig
 from maquette.tracking import read_metrics
 from maquette.training.checkpoint import list_checkpoints
 from maquette.training.loop import prepare_folder, run
@@ -230,3 +230,5 @@ def test_the_plan_counts_tokens_calls_and_memory():
     assert "up to 352 sampled a step, 1,408 in 4 steps" in text
     assert "decoding       up to 44 steps" in text and "1 by the frozen reference, over 16 sequences" in text
     assert plan(replace(config, algorithm=AlgorithmConfig(minibatches=2)), micro_parts(config)).count("1 for old") == 1
+    dynamic = replace(config, dynamic=DynamicConfig(enabled=True, budget=2.5))
+    assert "by band: up to 5 prompts" in plan(dynamic, micro_parts(config))

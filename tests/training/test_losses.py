@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import replace
+from dataclasses import fields, replace
 
 import pytest
 import torch
@@ -27,15 +27,24 @@ def two_sequences() -> LossInputs:
         old_logprobs=old,
         reference_logprobs=None,
         entropy=torch.tensor([[9.0, 1.0, 2.0], [9.0, 3.0, 9.0]]),
-        advantages=torch.tensor([1.0, -2.0]),
+        advantages=torch.tensor([[1.0], [-2.0]]).expand(2, 3),
         sampled=sampled,
+        weights=sampled.float(),
         stage=torch.tensor([0, 0]),
     )
 
 
 def counts_of(inputs: LossInputs, stages: int = 1, longest: int = 4) -> Denominators:
-    tokens = torch.zeros(stages).index_add(0, inputs.stage, inputs.sampled.sum(1).float())
-    return Denominators(tokens, torch.bincount(inputs.stage, minlength=stages).float(), longest)
+    summed = inputs.weights.sum(1)
+    tokens = torch.zeros(stages).index_add(0, inputs.stage, summed)
+    return Denominators(tokens, torch.zeros(stages).index_add(0, inputs.stage, (summed > 0).float()), longest)
+
+
+def rows(inputs: LossInputs, which: list[int], stage: int | None = None) -> LossInputs:
+    """Some of the sequences, with the gradient's path kept."""
+    cut = {f.name: getattr(inputs, f.name) for f in fields(inputs)}
+    part = LossInputs(**{name: None if value is None else value[which] for name, value in cut.items()})
+    return part if stage is None else replace(part, stage=torch.full((len(which),), stage))
 
 
 BY_HAND = {
@@ -48,6 +57,8 @@ BY_HAND = {
     "gspo-token": -(1.28 - 1.6) / 2,
     # The cut ratio weighs the log-prob: 1.28·1·log 2 + 1·1·0 + 0.5·-2·log ½.
     "cispo": -(1.28 * math.log(2) - math.log(0.5)) / 3,
+    # No ratio: 1·log 2 + 1·0 - 2·log ½.
+    "raft": -(math.log(2) - 2 * math.log(0.5)) / 3,
 }
 
 
@@ -69,18 +80,7 @@ def test_sign_a_step_downhill_makes_good_answers_likelier(name):
 @pytest.mark.parametrize("name", LOSSES)
 def test_stages_have_their_own_means_which_are_summed(name):
     inputs = two_sequences()
-    apart = [
-        LossInputs(
-            inputs.logprobs[[i]],
-            inputs.old_logprobs[[i]],
-            None,
-            inputs.entropy[[i]],
-            inputs.advantages[[i]],
-            inputs.sampled[[i]],
-            torch.tensor([0]),
-        )
-        for i in range(2)
-    ]
+    apart = [rows(inputs, [i], stage=0) for i in range(2)]
     together = replace(inputs, stage=torch.tensor([0, 1]))
     summed = sum(value_of(name, one, counts_of(one), PLAIN) for one in apart)
     assert value_of(name, together, counts_of(together, 2), PLAIN) == pytest.approx(summed, rel=1e-6)
@@ -92,19 +92,7 @@ def test_micro_batches_add_up(name):
     counts = counts_of(inputs)
     settings = LossSettings(kl="k3", kl_beta=0.1, entropy_bonus=0.01)
     inputs = replace(inputs, reference_logprobs=torch.full((2, 3), -0.3))
-    parts = [
-        replace(
-            inputs,
-            logprobs=inputs.logprobs[[i]],
-            old_logprobs=inputs.old_logprobs[[i]],
-            reference_logprobs=inputs.reference_logprobs[[i]],
-            entropy=inputs.entropy[[i]],
-            advantages=inputs.advantages[[i]],
-            sampled=inputs.sampled[[i]],
-            stage=inputs.stage[[i]],
-        )
-        for i in range(2)
-    ]
+    parts = [rows(inputs, [i]) for i in range(2)]
     summed = sum(value_of(name, part, counts, settings) for part in parts)
     assert value_of(name, inputs, counts, settings) == pytest.approx(summed, rel=1e-6)
 
@@ -136,10 +124,50 @@ def test_kl_and_entropy_enter_the_loss_with_their_signs():
 
 
 def test_k3_pulls_towards_the_reference():
-    inputs = replace(two_sequences(), advantages=torch.zeros(2), reference_logprobs=torch.full((2, 3), -1.0))
+    inputs = replace(two_sequences(), advantages=torch.zeros(2, 3), reference_logprobs=torch.full((2, 3), -1.0))
     LOSSES["dapo"](inputs, counts_of(inputs), LossSettings(kl="k3", kl_beta=1.0)).backward()
     assert (inputs.logprobs.grad[inputs.sampled] > 0).all()
 
 
 def test_clip_fraction_counts_what_has_lost_its_gradient():
     assert float(clip_fraction(two_sequences(), PLAIN)) == 2
+
+
+WEIGHTED_BY_HAND = {
+    # The token with ratio 2 weighs a half: its sequence's weights sum to 1.5, all to 2.5.
+    "grpo": -((0.5 * 1.28 + 1) / 1.5 - 1.6) / 2,
+    "dapo": -(0.5 * 1.28 + 1 - 1.6) / 2.5,
+    "dr-grpo": -(0.5 * 1.28 + 1 - 1.6) / (2 * 4),
+    "gspo": -(1.28 - 1.6) / 2,
+    "gspo-token": -(1.28 - 1.6) / 2,
+    "cispo": -(0.5 * 1.28 * math.log(2) - math.log(0.5)) / 2.5,
+    "raft": -(0.5 * math.log(2) - 2 * math.log(0.5)) / 2.5,
+}
+
+
+@pytest.mark.parametrize("name", LOSSES)
+def test_weights_count_in_the_sum_and_in_the_mean(name):
+    inputs = two_sequences()
+    half = replace(inputs, weights=torch.tensor([[0.0, 0.5, 1.0], [0.0, 1.0, 0.0]]))
+    assert value_of(name, half, counts_of(half), PLAIN) == pytest.approx(WEIGHTED_BY_HAND[name], rel=1e-5)
+
+
+@pytest.mark.parametrize("name", LOSSES)
+def test_a_sequence_without_weight_is_as_if_it_were_not_there(name):
+    inputs = two_sequences()
+    muted = replace(inputs, weights=inputs.weights * torch.tensor([[1.0], [0.0]]))
+    alone = rows(inputs, [0])
+    assert value_of(name, muted, counts_of(muted), PLAIN) == pytest.approx(
+        value_of(name, alone, counts_of(alone), PLAIN)
+    )
+    nothing = replace(inputs, weights=torch.zeros(2, 3))
+    assert value_of(name, nothing, counts_of(nothing), PLAIN) == 0.0
+
+
+def test_the_penalty_asks_for_mass_inside_the_support():
+    inputs = replace(two_sequences(), kept=torch.full((2, 3), -0.5, requires_grad=True))
+    counts, settings = counts_of(inputs), replace(PLAIN, outside_penalty=0.2)
+    plain, penalised = value_of("dapo", inputs, counts, PLAIN), value_of("dapo", inputs, counts, settings)
+    assert penalised == pytest.approx(plain + 0.2 * 0.5)
+    LOSSES["dapo"](inputs, counts, settings).backward()
+    assert (inputs.kept.grad[inputs.sampled] < 0).all() and (inputs.kept.grad[~inputs.sampled] == 0).all()

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from maquette.policy.model import Outside
 from maquette.types import Rollouts
 
 
@@ -18,16 +19,16 @@ class LogProbs:
     """Differentiable."""
     entropy: Float[Tensor, "n t"]
     """Of the restricted distribution, in nats; differentiable."""
-    outside: Float[Tensor, "n t"]
-    """log of the probability that the unrestricted head gives to tokens outside the support; zeros unless asked for."""
+    kept: Float[Tensor, "n t"]
+    """log of the probability that the unrestricted head gives to the support; zeros unless asked for."""
 
 
 def sequence_logprobs(
-    policy: nn.Module, rollouts: Rollouts, temperature: float = 1.0, outside: bool = False
+    policy: nn.Module, rollouts: Rollouts, temperature: float = 1.0, outside: Outside = "skip"
 ) -> LogProbs:
     """What `policy` (a `Policy`, bare or wrapped by DDP or FSDP) gives to the sampled tokens of `rollouts`.
 
-    Token t is scored given tokens < t. `outside` costs the whole head once more, without gradient.
+    Token t is scored given tokens < t. `outside` (`measure`, or `learn` with gradient) costs the whole head once more.
     """
     device = next(policy.parameters()).device
     parts = policy(

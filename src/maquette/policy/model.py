@@ -7,8 +7,10 @@ Qwen2 or Qwen2.5-VL loads the same way; of a vision-language model the text deco
 from __future__ import annotations
 
 import json
+from contextlib import nullcontext
 from importlib.resources import files
 from pathlib import Path
+from typing import Literal
 
 import torch
 from jaxtyping import Bool, Float, Int8, Int64
@@ -29,6 +31,8 @@ MODELS: dict[str, type[PreTrainedModel]] = {
 ATTENTION = {"cpu": "eager"}
 """Which of `transformers`' attentions trains fastest, by device type; sdpa elsewhere. On CPUs the fused one's backward pass is
 slow (32 × 213 tokens at tiny size, forward and backward: 2.9 s against 3.3 s, in bfloat16 1.1 s against 1.3 s)."""
+
+Outside = Literal["skip", "measure", "learn"]
 
 SampledLogprobs = tuple[Float[Tensor, "n t"], Float[Tensor, "n t"], Float[Tensor, "n t"]]
 
@@ -79,15 +83,16 @@ class Policy(nn.Module):
         segment: Int8[Tensor, "n t"],
         sampled: Bool[Tensor, "n t"],
         temperature: float = 1.0,
-        outside: bool = False,
+        outside: Outside = "skip",
     ) -> SampledLogprobs:
-        """Log-prob, entropy and (if asked) log of the mass outside the support, of every sampled token; 0 elsewhere.
+        """Log-prob, entropy and (unless skipped) log of the mass that the whole head gives to the support; 0 where not sampled.
 
-        The head is applied only where a token was sampled, to the rows of that token's kind.
+        The head is applied only where a token was sampled, to the rows of that token's kind; the whole of it only for the mass,
+        `measure` without gradient, `learn` with it.
         """
         states = self.hidden(tokens)[:, :-1]
         result = states.new_zeros(3, *tokens.shape, dtype=torch.float32)
-        logprob, entropy, lost = result.unbind()
+        logprob, entropy, kept = result.unbind()
         for kind in (SegmentKind.REASONING, SegmentKind.SHAPE):
             here = (sampled & (segment == kind))[:, 1:]
             if not here.any():
@@ -99,18 +104,17 @@ class Policy(nn.Module):
             logp = logits.log_softmax(-1)
             logprob = logprob.masked_scatter(where, logp.gather(1, rows[:, None])[:, 0])
             entropy = entropy.masked_scatter(where, -(logp.exp() * logp).sum(-1))
-            if outside:
-                lost = lost.masked_scatter(where, self._outside(picked.detach(), logits.detach(), temperature))
-        return logprob, entropy, lost
+            if outside != "skip":
+                with torch.no_grad() if outside == "measure" else nullcontext():
+                    kept = kept.masked_scatter(where, self._kept(picked, logits, temperature))
+        return logprob, entropy, kept
 
-    @torch.no_grad()
-    def _outside(
+    def _kept(
         self, hidden: Float[Tensor, "m d"], inside: Float[Tensor, "m k"], temperature: float
     ) -> Float[Tensor, " m"]:
-        """log(1 - mass of the support) under the whole head."""
+        """log(mass of the support) under the whole head."""
         whole = (torch.nn.functional.linear(hidden, self.head_weight).float() / temperature).logsumexp(-1)
-        kept = (inside.logsumexp(-1) - whole).clamp(max=-1e-7)
-        return torch.log(-torch.expm1(kept))
+        return (inside.logsumexp(-1) - whole).clamp(max=0.0)
 
     def save(self, folder: Path, dtype: torch.dtype = torch.float32) -> None:
         """Hugging Face layout: config.json, model.safetensors (values in `dtype`), tokenizer.json."""

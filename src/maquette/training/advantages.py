@@ -1,36 +1,46 @@
-"""From raw reward parts to one advantage per answer and stage: mix → returns → normalise (FACTS §4, DESIGN §1). Pure functions.
+"""From raw reward parts to one advantage per answer, stage and kind of token: mix → returns → normalise (FACTS §4, DESIGN §1).
 
-Everything is computed in float64, so that a group whose answers are all equal gets exactly 0.
+Pure functions. Everything is computed in float64, so that a group whose answers are all equal gets exactly 0. The last axis k
+holds the two kinds of sampled tokens, reasoning and codes; they differ only where a return flows to the reasoning alone.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from typing import Literal
 
 import torch
-from einops import rearrange
+from einops import rearrange, repeat
 from jaxtyping import Bool, Float, Float64
 from torch import Tensor
 
 from maquette.config import StageSpec
-from maquette.types import Scores
+from maquette.types import Rollouts, Scores, SegmentKind
 
 EPSILON = 1e-4
 """Added to the population standard deviation, as in the paper's eq. 10."""
 
 Mixing = Literal["paper", "standardised"]
-Normalisation = Literal["group", "mean", "loo", "rank"]
+Normalisation = Callable[[Float64[Tensor, "p g ..."]], Float64[Tensor, "p g ..."]]
 
 
 def stage_advantages(
-    scores: Scores, stages: Sequence[StageSpec], *, group_size: int, mixing: Mixing, advantage: Normalisation
-) -> Float64[Tensor, "a s"]:
-    """One advantage per answer and stage; it weighs all of that stage's sampled tokens, reasoning and codes alike."""
+    scores: Scores,
+    stages: Sequence[StageSpec],
+    *,
+    group_size: int,
+    mixing: Mixing,
+    advantage: str,
+    informative: Bool[Tensor, "p s"] | None = None,
+) -> Float64[Tensor, "a s k"]:
+    """One advantage per answer, stage and kind of token; a group's stage that is not `informative` gets 0."""
     rewards = mix(scores, stages, group_size=group_size, mixing=mixing)
-    flowed = returns(rewards, [stage.from_next for stage in stages])
-    return normalise(flowed, group_size=group_size, kind=advantage)
+    flowed = kind_returns(rewards, stages)
+    advantages = normalise(flowed, group_size=group_size, kind=advantage)
+    if informative is None:
+        return advantages
+    return advantages * repeat(informative, "p s -> (p g) s 1", g=group_size)
 
 
 def mix(scores: Scores, stages: Sequence[StageSpec], *, group_size: int, mixing: Mixing) -> Float64[Tensor, "a s"]:
@@ -58,25 +68,62 @@ def returns(rewards: Float[Tensor, "a s"], from_next: Sequence[float]) -> Float6
     return flowed
 
 
-def normalise(rewards: Float[Tensor, "a s"], *, group_size: int, kind: Normalisation) -> Float64[Tensor, "a s"]:
-    """Advantages within each group of g answers and each stage; their sum over a group is 0.
+def kind_returns(rewards: Float[Tensor, "a s"], stages: Sequence[StageSpec]) -> Float64[Tensor, "a s k"]:
+    """The return of a stage's reasoning, which is R̃_s, and of its codes: R̃_s too, or R_s where the flow is `reasoning`."""
+    flowed = returns(rewards, [stage.from_next for stage in stages])
+    alone = torch.tensor([stage.from_next_on == "reasoning" for stage in stages])
+    return torch.stack([flowed, torch.where(alone, rewards.double(), flowed)], -1)
 
-    `group`: (R - mean)/(σ + 1e-4), σ of the population (GRPO, arXiv 2402.03300) · `mean`: R - mean (Dr.GRPO, 2503.20783)
-    · `loo`: R - mean of the others (RLOO, 2402.14740) · `rank`: ranks spread over [-1, 1], ties shared.
-    """
-    groups = rearrange(rewards.double(), "(p g) s -> p g s", g=group_size)
-    centred = groups - groups.mean(1, keepdim=True)
-    if kind == "group":
-        advantages = centred / (groups.std(1, keepdim=True, correction=0) + EPSILON)
-    elif kind == "mean":
-        advantages = centred
-    elif kind == "loo":
-        advantages = centred * group_size / (group_size - 1)
-    else:
-        below = (groups[:, :, None] > groups[:, None]).sum(2)
-        above = (groups[:, :, None] < groups[:, None]).sum(2)
-        advantages = (below - above).double() / (group_size - 1)
-    return rearrange(advantages, "p g s -> (p g) s")
+
+def token_advantages(rollouts: Rollouts, advantages: Float[Tensor, "a s k"]) -> Float[Tensor, "n t"]:
+    """Each token's advantage, by its answer, its stage and its kind; what stands at tokens of the prompt counts nowhere."""
+    own = advantages[rollouts.answer, rollouts.stage].float()
+    return torch.where(rollouts.segment == SegmentKind.REASONING, own[:, :1], own[:, 1:])
+
+
+def normalise(rewards: Float[Tensor, "a ..."], *, group_size: int, kind: str) -> Float64[Tensor, "a ..."]:
+    """Advantages within each group of g answers, by the function of that name in `ADVANTAGES`."""
+    groups = rewards.double().unflatten(0, (-1, group_size))
+    return ADVANTAGES[kind](groups).flatten(0, 1)
+
+
+def group_advantage(groups: Float64[Tensor, "p g ..."]) -> Float64[Tensor, "p g ..."]:
+    """(R - mean)/(σ + 1e-4), σ of the population (GRPO, arXiv 2402.03300)."""
+    return mean_advantage(groups) / (groups.std(1, keepdim=True, correction=0) + EPSILON)
+
+
+def mean_advantage(groups: Float64[Tensor, "p g ..."]) -> Float64[Tensor, "p g ..."]:
+    """R - mean (Dr.GRPO, arXiv 2503.20783)."""
+    return groups - groups.mean(1, keepdim=True)
+
+
+def leave_one_out(groups: Float64[Tensor, "p g ..."]) -> Float64[Tensor, "p g ..."]:
+    """R - mean of the others (RLOO, arXiv 2402.14740)."""
+    size = groups.shape[1]
+    return mean_advantage(groups) * size / (size - 1)
+
+
+def rank_advantage(groups: Float64[Tensor, "p g ..."]) -> Float64[Tensor, "p g ..."]:
+    """Ranks spread over [-1, 1], ties shared."""
+    below = (groups[:, :, None] > groups[:, None]).sum(2)
+    above = (groups[:, :, None] < groups[:, None]).sum(2)
+    return (below - above).double() / (groups.shape[1] - 1)
+
+
+def best_advantage(groups: Float64[Tensor, "p g ..."]) -> Float64[Tensor, "p g ..."]:
+    """1 for the best answer (the first of several), 0 for the others and in a group of equals (RAFT, arXiv 2304.06767)."""
+    best = torch.zeros_like(groups).scatter_(1, groups.argmax(1, keepdim=True), 1.0)
+    return best * (groups.amax(1, keepdim=True) > groups.amin(1, keepdim=True))
+
+
+ADVANTAGES: dict[str, Normalisation] = {
+    "group": group_advantage,
+    "mean": mean_advantage,
+    "loo": leave_one_out,
+    "rank": rank_advantage,
+    "best": best_advantage,
+}
+"""By the name that `algorithm.advantage` uses. All but `best` sum to 0 over a group."""
 
 
 def _statistics(

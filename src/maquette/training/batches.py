@@ -2,31 +2,42 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 
 import numpy as np
 import torch
-from jaxtyping import Int64
+from jaxtyping import Float, Int64
 from torch import Tensor
 
 from maquette.training.losses import Denominators
-from maquette.types import Batch, Prompt, Rollouts
+from maquette.types import Batch, Prompt, Rollouts, SegmentKind
 
 
-def batch_at(prompts: Sequence[Prompt], step: int, *, size: int, seed: int) -> tuple[Prompt, ...]:
-    """The prompts of one step: without replacement through each epoch, whose order is a function of (seed, epoch) alone.
+def draw_prompts(
+    prompts: Sequence[Prompt], cursor: int, count: int, *, seed: int, taken: Collection[str] = ()
+) -> tuple[tuple[Prompt, ...], int]:
+    """The next `count` prompts of an endless stream and where it then stands; `cursor` is how many it has given or passed over.
 
-    What is left at the end of an epoch and fills no batch is not shown in that epoch, so no batch holds a prompt twice.
+    Each epoch is a permutation of the set, a function of (seed, epoch) alone. What is in `taken` (ids) or was drawn in this very
+    call is passed over, so that no batch holds a prompt twice. ValueError where the set has too few.
     """
-    if len(prompts) < size:
+    needed = count + len(taken)
+    if len(prompts) < needed:
         raise ValueError(
-            f"A step takes {size} prompts, the set has {len(prompts)}: lower prompts_per_step or add prompts."
+            f"A step takes {needed} prompts, the set has {len(prompts)}: lower prompts_per_step or add prompts."
         )
-    per_epoch = len(prompts) // size
-    epoch, place = divmod(step, per_epoch)
-    order = np.random.default_rng([seed, epoch]).permutation(len(prompts))
-    return tuple(prompts[i] for i in order[place * size : (place + 1) * size])
+    drawn: dict[str, Prompt] = {}
+    while len(drawn) < count:
+        epoch, place = divmod(cursor, len(prompts))
+        order = np.random.default_rng([seed, epoch]).permutation(len(prompts))
+        for index in order[place:]:
+            cursor += 1
+            if prompts[index].id not in drawn and prompts[index].id not in taken:
+                drawn[prompts[index].id] = prompts[index]
+            if len(drawn) == count:
+                break
+    return tuple(drawn.values()), cursor
 
 
 def minibatch_rows(
@@ -76,13 +87,22 @@ def take(batch: Batch, rows: Int64[Tensor, " m"]) -> Batch:
     return replace(
         batch,
         rollouts=rollouts,
-        advantages=batch.advantages[rows],
+        advantages=batch.advantages[rows, :width],
+        weights=batch.weights[rows, :width],
         old_logprobs=None if old is None else old[rows, :width],
         reference_logprobs=None if reference is None else reference[rows, :width],
     )
 
 
-def denominators(rollouts: Rollouts, stages: int, longest: int) -> Denominators:
-    """Sampled tokens and sequences of each stage."""
-    tokens = torch.zeros(stages).index_add(0, rollouts.stage, rollouts.sampled.sum(1).float())
-    return Denominators(tokens, torch.bincount(rollouts.stage, minlength=stages).float(), longest)
+def token_weights(rollouts: Rollouts, reasoning: Sequence[float]) -> Float[Tensor, "n t"]:
+    """1 for a sampled code, the stage's own of `reasoning` for a sampled reasoning token, 0 where not sampled."""
+    own = torch.tensor(reasoning, dtype=torch.float32)[rollouts.stage][:, None]
+    return torch.where(rollouts.segment == SegmentKind.REASONING, own, 1.0) * rollouts.sampled
+
+
+def denominators(batch: Batch, stages: int, longest: int) -> Denominators:
+    """Weights of sampled tokens, and sequences with a token that counts, of each stage."""
+    stage, weights = batch.rollouts.stage, batch.weights.sum(1)
+    tokens = torch.zeros(stages).index_add(0, stage, weights)
+    sequences = torch.zeros(stages).index_add(0, stage, (weights > 0).float())
+    return Denominators(tokens, sequences, longest)

@@ -1,6 +1,7 @@
 """Everything that a run needs to go on bit for bit, written so that no kill and no full disk can lose an earlier one.
 
-A checkpoint is a folder `step-000010`: `state.safetensors` (weights, optimiser, generator states) and `state.json` (the next step).
+A checkpoint is a folder `step-000010`: `state.safetensors` (weights, optimiser, generator states) and `state.json` (the next step,
+and what else the run carries).
 It is written beside under another name, synced, and renamed: what has the right name is whole.
 """
 
@@ -22,14 +23,23 @@ PATTERN = re.compile(r"step-(\d{6,})")
 RNG = "random.torch"
 
 
-def save_checkpoint(folder: Path, step: int, policy: nn.Module, optimizer: torch.optim.Optimizer, *, keep: int) -> Path:
+def save_checkpoint(
+    folder: Path,
+    step: int,
+    policy: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    *,
+    keep: int,
+    run: Mapping[str, object] | None = None,
+) -> Path:
     """`folder/step-STEP`, where STEP is the first step that is still to be done; the `keep` newest stay.
 
+    `run` is what else a run carries from step to step, as JSON; `load_run` gives it back.
     Raises ValueError where the disk is full or read-only; earlier checkpoints are then untouched.
     """
     final, partial = folder / f"step-{step:06d}", folder / f".partial-{step:06d}"
     try:
-        _write(partial, step, gather_state(policy, optimizer))
+        _write(partial, {"step": step, "run": dict(run or {})}, gather_state(policy, optimizer))
         if final.exists():
             shutil.rmtree(final)
         partial.rename(final)
@@ -69,6 +79,14 @@ def load_checkpoint(path: Path, policy: nn.Module, optimizer: torch.optim.Optimi
     return step
 
 
+def load_run(path: Path) -> dict[str, object]:
+    """What `save_checkpoint` was given as `run`. ValueError where it cannot be read or is not there."""
+    try:
+        return json.loads((path / "state.json").read_text())["run"]
+    except (OSError, json.JSONDecodeError, KeyError) as error:
+        raise ValueError(f"The checkpoint {path} does not say where the run stood: {error!r}.") from error
+
+
 def load_weights(policy: nn.Module, weights: Mapping[str, Tensor]) -> None:
     """In place. ValueError says which key, which shape, which was expected."""
     for name, parameter in policy.named_parameters():
@@ -92,11 +110,11 @@ def gather_state(policy: nn.Module, optimizer: torch.optim.Optimizer) -> dict[st
     return state | {RNG: torch.get_rng_state()}
 
 
-def _write(folder: Path, step: int, state: Mapping[str, Tensor]) -> None:
+def _write(folder: Path, facts: Mapping[str, object], state: Mapping[str, Tensor]) -> None:
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     save_file(dict(state), folder / "state.safetensors")
-    (folder / "state.json").write_text(json.dumps({"step": step}) + "\n")
+    (folder / "state.json").write_text(json.dumps(facts) + "\n")
     for path in (folder / "state.safetensors", folder / "state.json", folder):
         _sync(path)
 

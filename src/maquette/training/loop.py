@@ -25,11 +25,14 @@ from maquette.protocols import Mesher, RolloutEngine, Sampling
 from maquette.rendering.cameras import CAMERAS
 from maquette.rewards.ensemble import Ensemble, build_ensemble
 from maquette.shape.surface import SurfaceMesher
-from maquette.tracking import Stopwatch, Trackers, make_run_folder, open_trackers, progress, provenance, tell
-from maquette.training.advantages import mix, returns, stage_advantages
-from maquette.training.batches import batch_at
-from maquette.training.checkpoint import list_checkpoints, load_checkpoint, save_checkpoint
-from maquette.training.samples import log_samples, summary
+from maquette.tracking import Stopwatch, Trackers, make_run_folder, open_trackers, provenance, read_metrics, tell
+from maquette.training.advantages import ADVANTAGES, mix, returns, stage_advantages
+from maquette.training.checkpoint import list_checkpoints, load_checkpoint, load_run, save_checkpoint
+from maquette.training.dynamic import Collected, RunState, collect
+from maquette.training.groups import Answered
+from maquette.training.live import Monitor
+from maquette.training.losses import LOSSES
+from maquette.training.samples import best_of, log_samples, summary, variety
 from maquette.training.update import Learner, make_optimizer, set_learning_rate, update
 from maquette.types import Cameras, Generation, Prompt, Scores
 
@@ -52,9 +55,16 @@ class Parts:
 
 
 def load_parts(config: Config) -> Parts:
-    """Parts by the names in a config. ValueError says which is missing."""
+    """Parts by the names in a config. ValueError says which is missing, or that the prompts are too few."""
+    known_algorithm(config)
     if config.cameras not in CAMERAS:
         raise ValueError(f"There is no camera protocol {config.cameras!r}; known are {', '.join(CAMERAS)}.")
+    prompts = load_prompts(config.prompts, count=config.prompt_count)
+    if len(prompts) < config.prompts_per_step:
+        raise ValueError(
+            f"A step takes {config.prompts_per_step} prompts, the set {config.prompts} has {len(prompts)}: "
+            "lower prompts_per_step or add prompts."
+        )
     policy, codec = load_policy(config.model), VoxelCodec.load(config.codec)
     if policy.codebook_size != codec.codebook_size:
         raise ValueError(
@@ -69,9 +79,18 @@ def load_parts(config: Config) -> Parts:
         codec=codec,
         mesher=SurfaceMesher(),
         cameras=CAMERAS[config.cameras],
-        prompts=load_prompts(config.prompts, count=config.prompt_count),
+        prompts=prompts,
         ensemble=build_ensemble(config.stages, reduce=config.reduce),
     )
+
+
+def known_algorithm(config: Config) -> None:
+    """ValueError where the loss or the advantage has no function of that name."""
+    tables = {"loss": [*LOSSES, "none"], "advantage": list(ADVANTAGES)}
+    for key, known in tables.items():
+        name = getattr(config.algorithm, key)
+        if name not in known:
+            raise ValueError(f"algorithm.{key} is {name!r}; there are {', '.join(known)}.")
 
 
 def train(config: Config, out: Path, *, resume: bool = False, command: str = "") -> Path:
@@ -94,18 +113,30 @@ def run(config: Config, parts: Parts, out: Path) -> Path:
         config.algorithm,
         config.optimiser,
         config.temperature,
+        tuple(stage.reasoning_weight for stage in config.stages),
     )
     checkpoints = out / "checkpoints"
     found = list_checkpoints(checkpoints)
     start = load_checkpoint(found[-1], parts.policy, learner.optimizer) if found else 0
+    state = RunState.from_json(load_run(found[-1])) if found else RunState()
     tracker = open_trackers(out, config.track, settings=asdict(config), resume_at=start)
     try:
-        with stop_requests() as asked:
-            for step in progress(range(start, config.steps), "train", config.steps - start):
-                tracker.log(step, train_step(config, parts, learner, step, tracker, out))
+        monitor = Monitor(config.steps, read_metrics(out / "metrics.jsonl"))
+        with stop_requests() as asked, monitor.shown():
+            for step in range(start, config.steps):
+                measured, state = train_step(config, parts, learner, step, state, tracker, out)
+                tracker.log(step, measured)
+                monitor.step(step, measured)
                 done = step + 1
                 if done == config.steps or done % config.checkpoint_every == 0 or asked:
-                    save_checkpoint(checkpoints, done, parts.policy, learner.optimizer, keep=config.keep_checkpoints)
+                    save_checkpoint(
+                        checkpoints,
+                        done,
+                        parts.policy,
+                        learner.optimizer,
+                        keep=config.keep_checkpoints,
+                        run=state.to_json(),
+                    )
                 if asked and done < config.steps:
                     tell(f"Stopped at a checkpoint after step {done}; go on with --resume {out}.")
                     break
@@ -116,41 +147,68 @@ def run(config: Config, parts: Parts, out: Path) -> Path:
 
 
 def train_step(
-    config: Config, parts: Parts, learner: Learner, step: int, tracker: Trackers, out: Path
-) -> dict[str, float]:
-    """One batch of prompts, from text to new weights; its numbers."""
+    config: Config, parts: Parts, learner: Learner, step: int, state: RunState, tracker: Trackers, out: Path
+) -> tuple[dict[str, float], RunState]:
+    """One batch of prompts, from text to new weights; its numbers, and where the run then stands."""
     clock = Stopwatch()
     with clock("step"):
-        prompts = batch_at(parts.prompts, step, size=config.prompts_per_step, seed=config.seed)
-        generation = roll_out(config, parts, prompts, step, clock)
-        with clock("score"):
-            scores = parts.ensemble.score(generation)
+        collected = collect_groups(config, parts, step, state, clock)
+        generation, scores = collected.answered.generation, collected.answered.scores
         advantages = stage_advantages(
             scores,
             config.stages,
             group_size=config.group_size,
             mixing=config.algorithm.mixing,
             advantage=config.algorithm.advantage,
+            informative=collected.informative,
         )
         rate = set_learning_rate(learner.optimizer, config.optimiser, step)
-        measured = update(
-            learner,
-            generation.rollouts,
-            advantages,
-            group_size=config.group_size,
-            seed=(config.seed, step),
-            clock=clock,
+        learns = config.algorithm.loss != "none"
+        measured = (
+            update(
+                learner,
+                generation.rollouts,
+                advantages,
+                group_size=config.group_size,
+                seed=(config.seed, step),
+                clock=clock,
+            )
+            if learns
+            else {}
         )
         parts.engine.load_weights(parts.policy.state_dict())
     if config.sample_every and step % config.sample_every == 0:
         log_samples(tracker, out, step, generation, scores, ranking(config, scores), advantages)
     seconds = {f"seconds/{name}": value for name, value in clock.seconds.items()}
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
-    return summary(generation, scores) | measured | {"lr": rate, "memory_gib": peak} | seconds
+    seen = summary(generation, scores) | variety(generation) | best_of(scores, config.stages, config.group_size)
+    return seen | collected.numbers | measured | {"lr": rate, "memory_gib": peak} | seconds, collected.state
 
 
-def roll_out(config: Config, parts: Parts, prompts: Sequence[Prompt], step: int, clock: Stopwatch) -> Generation:
-    """Answers of one step; their seed is a function of (seed, step)."""
+def collect_groups(config: Config, parts: Parts, step: int, state: RunState, clock: Stopwatch) -> Collected:
+    """The step's batch of groups: rolled out and scored, in several rounds where sampling is dynamic."""
+
+    def answer(prompts: tuple[Prompt, ...], number: int) -> Answered:
+        generation = roll_out(config, parts, prompts, step, clock, number=number)
+        with clock("score"):
+            return Answered(generation, parts.ensemble.score(generation))
+
+    return collect(
+        answer,
+        parts.prompts,
+        config.stages,
+        state,
+        settings=config.dynamic,
+        size=config.prompts_per_step,
+        seed=config.seed,
+        mixing=config.algorithm.mixing,
+    )
+
+
+def roll_out(
+    config: Config, parts: Parts, prompts: Sequence[Prompt], step: int, clock: Stopwatch, *, number: int = 0
+) -> Generation:
+    """Answers of a step's round; their seed is a function of seed, step and the round's number."""
     return generate(
         prompts,
         config.stages,
@@ -159,7 +217,7 @@ def roll_out(config: Config, parts: Parts, prompts: Sequence[Prompt], step: int,
         mesher=parts.mesher,
         cameras=parts.cameras,
         group_size=config.group_size,
-        sampling=Sampling(temperature=config.temperature, seed=config.seed * 1_000_003 + step),
+        sampling=Sampling(temperature=config.temperature, seed=config.seed * 1_000_003 + step + (number << 40)),
         render_size=config.render_size,
         clock=clock,
     )

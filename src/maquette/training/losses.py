@@ -1,5 +1,7 @@
 """Policy-gradient losses over token sequences. Pure functions; means are taken within each stage, then summed over stages.
 
+A new algorithm is one function here and its line in `LOSSES`; a config names it in `algorithm.loss`.
+
 Every loss is a sum of token terms times weights that already hold the denominators, so that micro-batches, accumulation and
 several processes add up to the whole batch's loss exactly.
 """
@@ -25,9 +27,13 @@ class LossInputs:
     """The trainer's own, before the first update on these answers."""
     reference_logprobs: Float[Tensor, "n t"] | None
     entropy: Float[Tensor, "n t"]
-    advantages: Float[Tensor, " n"]
+    advantages: Float[Tensor, "n t"]
     sampled: Bool[Tensor, "n t"]
+    weights: Float[Tensor, "n t"]
+    """What each token counts in the means; 1, or the stage's own for its reasoning; 0 where not sampled or not chosen."""
     stage: Int64[Tensor, " n"]
+    kept: Float[Tensor, "n t"] | None = None
+    """log of the probability that the unrestricted head gives to the support, with gradient; only with `outside_penalty`."""
 
 
 @dataclass(frozen=True)
@@ -35,9 +41,9 @@ class Denominators:
     """Counted over the whole minibatch: all micro-batches, all processes."""
 
     tokens: Float[Tensor, " s"]
-    """Sampled tokens of each stage."""
+    """Weights of the sampled tokens of each stage, summed: their number where each weighs 1."""
     sequences: Float[Tensor, " s"]
-    """Sequences of each stage."""
+    """Sequences of each stage with a token that counts."""
     longest: int
     """The constant of Dr.GRPO: the most tokens that one sequence can sample."""
 
@@ -51,6 +57,7 @@ class LossSettings:
     kl: Literal["none", "k1", "k2", "k3"] = "k3"
     kl_beta: float = 0.01
     entropy_bonus: float = 0.0
+    outside_penalty: float = 0.0
 
 
 Loss = Callable[[LossInputs, Denominators, LossSettings], Float[Tensor, ""]]
@@ -68,8 +75,8 @@ def dapo_loss(inputs: LossInputs, counts: Denominators, settings: LossSettings) 
 
 def dr_grpo_loss(inputs: LossInputs, counts: Denominators, settings: LossSettings) -> Float[Tensor, ""]:
     """Sums over tokens by a constant: no bonus for short right and long wrong answers (Dr.GRPO, 2503.20783)."""
-    weights = 1 / (counts.sequences * counts.longest)
-    return _total(inputs, settings, _clipped(inputs, token_ratio(inputs), settings), weights[inputs.stage][:, None])
+    mean = _inverse(counts.sequences * counts.longest)[inputs.stage][:, None]
+    return _total(inputs, settings, _clipped(inputs, token_ratio(inputs), settings), mean)
 
 
 def gspo_loss(inputs: LossInputs, counts: Denominators, settings: LossSettings) -> Float[Tensor, ""]:
@@ -88,8 +95,12 @@ def gspo_token_loss(inputs: LossInputs, counts: Denominators, settings: LossSett
 def cispo_loss(inputs: LossInputs, counts: Denominators, settings: LossSettings) -> Float[Tensor, ""]:
     """The ratio, cut above, only weighs: no token loses its gradient (CISPO, 2506.13585 eq. 4)."""
     weight = token_ratio(inputs).clamp(max=1 + settings.clip_high).detach()
-    surrogate = weight * inputs.advantages[:, None] * inputs.logprobs
-    return _total(inputs, settings, surrogate, token_mean(inputs, counts))
+    return _total(inputs, settings, weight * inputs.advantages * inputs.logprobs, token_mean(inputs, counts))
+
+
+def raft_loss(inputs: LossInputs, counts: Denominators, settings: LossSettings) -> Float[Tensor, ""]:
+    """Likelihood of the chosen answers (RAFT, 2304.06767), meant for the advantage `best`: supervised tuning on one's own best."""
+    return _total(inputs, settings, inputs.advantages * inputs.logprobs, token_mean(inputs, counts))
 
 
 LOSSES: dict[str, Loss] = {
@@ -99,6 +110,7 @@ LOSSES: dict[str, Loss] = {
     "gspo": gspo_loss,
     "gspo-token": gspo_token_loss,
     "cispo": cispo_loss,
+    "raft": raft_loss,
 }
 """By the name that `algorithm.loss` uses. Hi-GRPO is `dapo` over a chain of two stages."""
 
@@ -127,19 +139,18 @@ def divergence(
 
 
 def token_mean(inputs: LossInputs, counts: Denominators) -> Float[Tensor, "n 1"]:
-    """1 / (sampled tokens of the stage)."""
-    return (1 / counts.tokens.clamp(min=1))[inputs.stage][:, None]
+    """1 / (weights of the stage's sampled tokens)."""
+    return _inverse(counts.tokens)[inputs.stage][:, None]
 
 
 def sequence_mean(inputs: LossInputs, counts: Denominators) -> Float[Tensor, "n 1"]:
-    """1 / (the sequence's sampled tokens · the stage's sequences)."""
-    lengths = inputs.sampled.sum(1, keepdim=True).clamp(min=1)
-    return (1 / counts.sequences.clamp(min=1))[inputs.stage][:, None] / lengths
+    """1 / (weights of the sequence's sampled tokens · the stage's sequences)."""
+    return _inverse(counts.sequences)[inputs.stage][:, None] * _inverse(inputs.weights.sum(1, keepdim=True))
 
 
 def clip_fraction(inputs: LossInputs, settings: LossSettings) -> Float[Tensor, ""]:
     """How many sampled tokens (a count) have their ratio clipped in the direction that their advantage pushes."""
-    ratio, push = token_ratio(inputs).detach(), inputs.advantages[:, None]
+    ratio, push = token_ratio(inputs).detach(), inputs.advantages
     high = (ratio > 1 + settings.clip_high) & (push > 0)
     low = (ratio < 1 - settings.clip_low) & (push < 0)
     return ((high | low) & inputs.sampled).sum().float()
@@ -147,17 +158,24 @@ def clip_fraction(inputs: LossInputs, settings: LossSettings) -> Float[Tensor, "
 
 def _clipped(inputs: LossInputs, ratio: Float[Tensor, "n t"], settings: LossSettings) -> Float[Tensor, "n t"]:
     """min(ρA, clip(ρ, 1 - ε_low, 1 + ε_high)·A)."""
-    advantages = inputs.advantages[:, None]
-    return torch.minimum(ratio * advantages, ratio.clamp(1 - settings.clip_low, 1 + settings.clip_high) * advantages)
+    clipped = ratio.clamp(1 - settings.clip_low, 1 + settings.clip_high)
+    return torch.minimum(ratio * inputs.advantages, clipped * inputs.advantages)
+
+
+def _inverse(counts: Float[Tensor, " ..."]) -> Float[Tensor, " ..."]:
+    """1 / counts, and 0 where there is nothing to count."""
+    return torch.where(counts > 0, 1 / counts.clamp(min=1e-30), 0.0)
 
 
 def _total(
-    inputs: LossInputs, settings: LossSettings, surrogate: Float[Tensor, "n t"], weights: Float[Tensor, "n 1"]
+    inputs: LossInputs, settings: LossSettings, surrogate: Float[Tensor, "n t"], mean: Float[Tensor, "n 1"]
 ) -> Float[Tensor, ""]:
-    """-(surrogate - β·KL + bonus·entropy), weighted and summed over the sampled tokens."""
+    """-(surrogate - β·KL + bonus·entropy + penalty·log kept), times each token's weight and its mean's, summed."""
     terms = surrogate
     if settings.kl != "none" and settings.kl_beta and inputs.reference_logprobs is not None:
         terms = terms - settings.kl_beta * divergence(inputs.logprobs, inputs.reference_logprobs, settings.kl)
     if settings.entropy_bonus:
         terms = terms + settings.entropy_bonus * inputs.entropy
-    return -(torch.where(inputs.sampled, terms, 0.0) * weights).sum()
+    if settings.outside_penalty and inputs.kept is not None:
+        terms = terms + settings.outside_penalty * inputs.kept
+    return -(torch.where(inputs.sampled, terms, 0.0) * inputs.weights * mean).sum()

@@ -44,6 +44,9 @@ def plan(config: Config, parts: Parts) -> str:
     lines.append(
         f"a step         {config.prompts_per_step} prompts x {config.group_size} answers x {len(stages)} stages"
     )
+    if config.dynamic.enabled:
+        most = int(config.prompts_per_step * config.dynamic.budget)
+        lines.append(f"  dynamic       by {config.dynamic.rule}: up to {most} prompts, all that follows in proportion")
     for stage in stages:
         judged = ", ".join(stage.rewards) or "nothing (its return flows from the next stage)"
         lines.append(f"  {stage.name:<13}up to {stage.tokens} tokens a sequence, judged by {judged}")

@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import replace
+from math import comb
 from pathlib import Path
 
 import numpy as np
+import torch
+from einops import rearrange
 from jaxtyping import Float
 from torch import Tensor
 
+from maquette.config import StageSpec
 from maquette.protocols import Tracker
 from maquette.tracking import make_run_folder
+from maquette.training.advantages import mix
 from maquette.types import Generation, Scores, Views
 
 
@@ -22,7 +28,7 @@ def log_samples(
     generation: Generation,
     scores: Scores,
     ranking: Float[Tensor, " a"],
-    advantages: Float[Tensor, "a s"],
+    advantages: Float[Tensor, "a s k"],
 ) -> None:
     """Writes `samples/best-STEP` and `samples/worst-STEP`: a picture (one row per stage) and the same in words as JSON."""
     samples = make_run_folder(folder / "samples")
@@ -34,7 +40,7 @@ def log_samples(
 
 
 def describe(
-    generation: Generation, scores: Scores, advantages: Float[Tensor, "a s"], answer: int
+    generation: Generation, scores: Scores, advantages: Float[Tensor, "a s k"], answer: int
 ) -> dict[str, object]:
     """One answer in words: its prompt, and per stage the reasoning, whether it failed, raw scores and advantage."""
     stages = [
@@ -43,7 +49,10 @@ def describe(
             "reasoning": stage.reasoning[answer],
             "failed": bool(stage.failed[answer]),
             "scores": scores_of(scores, answer, s),
-            "advantage": round(float(advantages[answer, s]), 4),
+            "advantage": {
+                kind: round(float(value), 4)
+                for kind, value in zip(("reasoning", "codes"), advantages[answer, s], strict=True)
+            },
         }
         for s, stage in enumerate(generation.stages)
     ]
@@ -81,8 +90,45 @@ def summary(generation: Generation, scores: Scores) -> dict[str, float]:
             if len(seen):
                 numbers[f"reward/{stage.name}/{name}"] = float(seen.mean())
         numbers[f"failed/{stage.name}"] = float(stage.failed.mean())
-        numbers[f"missing/{stage.name}"] = float(scores.missing[:, :, s].float().mean())
+        numbers[f"missing/{stage.name}"] = missing_share(scores, s)
         here = generation.rollouts.stage == s
         reasoning = ((generation.rollouts.segment[here] == 2) & generation.rollouts.sampled[here]).sum(1)
         numbers[f"reasoning_tokens/{stage.name}"] = float(reasoning.float().mean())
+    return numbers
+
+
+def missing_share(scores: Scores, stage: int) -> float:
+    """Of the scores that a stage's judges should have given, how many they did not."""
+    missing = scores.missing[:, :, stage]
+    used = ~scores.values[:, :, stage].isnan().all(1) | missing.any(1)
+    return float(missing[used].float().mean()) if used.any() else 0.0
+
+
+def variety(generation: Generation) -> dict[str, float]:
+    """How unlike the answers to one prompt are, per stage: the share of places whose codes differ, over all pairs of a group.
+
+    1 - 1/K on average for codes drawn at random from K; 0 where a group wrote one shape only. Failed answers are all alike.
+    """
+    numbers, size = {}, generation.group_size
+    for stage in generation.stages:
+        groups = rearrange(stage.codes, "(p g) c -> p g c", g=size)
+        # turned by 1 … g - 1 places, every answer lies once on every other
+        unlike = [float((groups != groups.roll(turn, 1)).double().mean()) for turn in range(1, size)]
+        numbers[f"variety/{stage.name}"] = sum(unlike) / len(unlike)
+    return numbers
+
+
+def best_of(scores: Scores, stages: Sequence[StageSpec], group_size: int) -> dict[str, float]:
+    """Best-of-n as a baseline: the expected raw reward of each stage, weighted and summed, of the best of 1, 2, 4 … answers.
+
+    Without bias, from all subsets of a group: Σ_i R_(i)·C(i-1, n-1)/C(g, n), R_(1) the worst.
+    """
+    rewards = rearrange(mix(scores, stages, group_size=group_size, mixing="paper"), "(p g) s -> p g s", g=group_size)
+    ordered = rewards.sort(1).values
+    numbers, n = {}, 1
+    while n <= group_size:
+        chances = torch.tensor([comb(i, n - 1) / comb(group_size, n) for i in range(group_size)], dtype=torch.float64)
+        expected = (ordered * chances[:, None]).sum(1).mean(0)
+        numbers |= {f"best_of_{n}/{stage.name}": float(expected[s]) for s, stage in enumerate(stages)}
+        n *= 2
     return numbers

@@ -6,13 +6,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Float, Float64
+from jaxtyping import Bool, Float, Float64
 from torch import Tensor, nn
 
 from maquette.config import AlgorithmConfig, OptimiserConfig
 from maquette.policy.logprobs import LogProbs, sequence_logprobs
+from maquette.policy.model import Outside
 from maquette.tracking import Stopwatch
-from maquette.training.batches import denominators, micro_batch_rows, minibatch_rows, rows_of, take
+from maquette.training.advantages import token_advantages
+from maquette.training.batches import denominators, micro_batch_rows, minibatch_rows, rows_of, take, token_weights
 from maquette.training.losses import LOSSES, Denominators, LossInputs, LossSettings, clip_fraction, divergence
 from maquette.types import Batch, Rollouts, SegmentKind
 
@@ -27,17 +29,25 @@ class Learner:
     algorithm: AlgorithmConfig
     optimiser: OptimiserConfig
     temperature: float
+    reasoning_weights: tuple[float, ...] = (1.0,)
+    """Weight of a reasoning token, by stage."""
 
     @property
     def settings(self) -> LossSettings:
         own = self.algorithm
-        return LossSettings(own.clip_low, own.clip_high, own.kl, own.kl_beta, own.entropy_bonus)
+        return LossSettings(own.clip_low, own.clip_high, own.kl, own.kl_beta, own.entropy_bonus, own.outside_penalty)
 
-    def score(self, policy: nn.Module, rollouts: Rollouts, *, outside: bool = False) -> LogProbs:
+    def score(self, policy: nn.Module, rollouts: Rollouts, *, outside: Outside = "skip") -> LogProbs:
         """Log-probs in the precision of the run; every pass of the trainer goes through here."""
         device = next(policy.parameters()).device.type
         with torch.autocast(device, torch.bfloat16, enabled=self.optimiser.precision == "bfloat16"):
             return sequence_logprobs(policy, rollouts, self.temperature, outside=outside)
+
+    def looks_outside(self, *, first: bool) -> Outside:
+        """The mass outside the support is measured in each update's first micro-batch; where it is penalised, learnt in all."""
+        if self.algorithm.outside_penalty:
+            return "learn"
+        return "measure" if first else "skip"
 
     @property
     def on_policy(self) -> bool:
@@ -62,7 +72,7 @@ def set_learning_rate(optimizer: torch.optim.Optimizer, settings: OptimiserConfi
 def update(
     learner: Learner,
     rollouts: Rollouts,
-    advantages: Float64[Tensor, "a s"],
+    advantages: Float64[Tensor, "a s k"],
     *,
     group_size: int,
     seed: tuple[int, int],
@@ -80,19 +90,26 @@ def update(
             rollouts.answer, learner.algorithm.minibatches, group_size=group_size, seed=(*seed, epoch)
         ):
             part = take(batch, rows) if len(rows) < len(rollouts.answer) else batch
-            counts = denominators(part.rollouts, advantages.shape[1], longest)
+            counts = denominators(part, advantages.shape[1], longest)
             measured.append(optimise(learner, part, counts, clock))
     first, last = measured[0], measured[-1]
     return first | {"clip_fraction": last["clip_fraction"], "ratio_max": last["ratio_max"]}
 
 
-def make_batch(learner: Learner, rollouts: Rollouts, advantages: Float64[Tensor, "a s"], clock: Stopwatch) -> Batch:
-    """Rollouts with each row's advantage, the reference's log-probs, and the old ones where they will differ."""
+def make_batch(learner: Learner, rollouts: Rollouts, advantages: Float64[Tensor, "a s k"], clock: Stopwatch) -> Batch:
+    """Rollouts with each token's advantage and weight, the reference's log-probs, and the old ones where they will differ.
+
+    With the advantage `best` only the chosen answers count.
+    """
     used = learner.settings.kl != "none" and learner.settings.kl_beta > 0
     with clock("logprobs"):
         reference = frozen(learner, learner.reference, rollouts) if used and learner.reference is not None else None
         old = None if learner.on_policy else frozen(learner, learner.policy, rollouts)
-    return Batch(rollouts, advantages[rollouts.answer, rollouts.stage].float(), old, reference)
+    own = token_advantages(rollouts, advantages)
+    weights = token_weights(rollouts, learner.reasoning_weights)
+    if learner.algorithm.advantage == "best":
+        weights = weights * (own != 0)
+    return Batch(rollouts, own, weights, old, reference)
 
 
 @torch.no_grad()
@@ -113,8 +130,8 @@ def optimise(learner: Learner, batch: Batch, counts: Denominators, clock: Stopwa
     for index, rows in enumerate(micro_batch_rows(batch.rollouts, learner.optimiser.micro_batch_tokens)):
         part = take(batch, rows)
         with clock("forward"):
-            scored = learner.score(learner.policy, part.rollouts, outside=index == 0)
-            inputs = loss_inputs(part, scored)
+            scored = learner.score(learner.policy, part.rollouts, outside=learner.looks_outside(first=index == 0))
+            inputs = loss_inputs(part, scored, learner.algorithm.sampler_cap)
             value = LOSSES[learner.algorithm.loss](inputs, counts, learner.settings)
         _refuse_nonfinite("loss", float(value.detach()))
         with clock("backward"):
@@ -130,19 +147,32 @@ def optimise(learner: Learner, batch: Batch, counts: Denominators, clock: Stopwa
     return summarise(sums) | {"loss": loss, "grad_norm": norm}
 
 
-def loss_inputs(batch: Batch, scored: LogProbs) -> LossInputs:
+def loss_inputs(batch: Batch, scored: LogProbs, sampler_cap: float = 0.0) -> LossInputs:
     """Everything on the policy's device; without old log-probs the present ones stand in, detached."""
     device = scored.logprobs.device
-    old, reference = batch.old_logprobs, batch.reference_logprobs
+    reference, sampled = batch.reference_logprobs, batch.rollouts.sampled.to(device)
+    old = scored.logprobs.detach() if batch.old_logprobs is None else batch.old_logprobs.to(device)
+    advantages = batch.advantages.to(device)
+    if sampler_cap:
+        advantages = advantages * sampler_correction(old, batch.rollouts.logprobs.to(device), sampled, sampler_cap)
     return LossInputs(
         logprobs=scored.logprobs,
-        old_logprobs=scored.logprobs.detach() if old is None else old.to(device),
+        old_logprobs=old,
         reference_logprobs=None if reference is None else reference.to(device),
         entropy=scored.entropy,
-        advantages=batch.advantages.to(device),
-        sampled=batch.rollouts.sampled.to(device),
+        advantages=advantages,
+        sampled=sampled,
+        weights=batch.weights.to(device),
         stage=batch.rollouts.stage.to(device),
+        kept=scored.kept,
     )
+
+
+def sampler_correction(
+    old: Float[Tensor, "n t"], sampler: Float[Tensor, "n t"], sampled: Bool[Tensor, "n t"], cap: float
+) -> Float[Tensor, "n t"]:
+    """min(π_old/π_sampler, cap) of every sampled token, 1 elsewhere: V-trace's truncated importance weights (arXiv 1802.01561, §4.1)."""
+    return torch.where(sampled, old - sampler, 0.0).exp().clamp(max=cap)
 
 
 @torch.no_grad()
@@ -164,7 +194,7 @@ def measure(
         name = kind.name.lower()
         sums |= {f"{name}_tokens": here.sum(), f"{name}_entropy": (scored.entropy * here).sum()}
     if first:
-        sums |= {"outside": (scored.outside.exp() * sampled).sum(), "outside_tokens": sampled.sum()}
+        sums |= {"outside": -(torch.expm1(scored.kept) * sampled).sum(), "outside_tokens": sampled.sum()}
     return {name: float(value) for name, value in sums.items()}
 
 

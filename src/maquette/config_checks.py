@@ -1,0 +1,72 @@
+"""What a config may not say: every contradiction is one sentence, before any time is spent."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import asdict
+
+from maquette.config import AlgorithmConfig, Config, DynamicConfig, StageSpec
+
+
+def check(config: Config) -> None:
+    """ValueError for a tree that cannot be run, before any time is spent."""
+    _check_chain(config.stages)
+    least = {"group_size": 2, "prompts_per_step": 1, "steps": 1, "checkpoint_every": 1, "keep_checkpoints": 1}
+    for key, bound in least.items():
+        if asdict(config)[key] < bound:
+            raise ValueError(f"{key} is {asdict(config)[key]}; it must be at least {bound}.")
+    if config.temperature <= 0:
+        raise ValueError(f"temperature is {config.temperature}; rollouts need one above 0.")
+    if config.prompt_count < config.prompts_per_step:
+        raise ValueError(f"prompt_count {config.prompt_count} is less than prompts_per_step {config.prompts_per_step}.")
+    if config.algorithm.updates_per_rollout < 1 or not 1 <= config.algorithm.minibatches <= config.prompts_per_step:
+        raise ValueError("updates_per_rollout must be at least 1, minibatches between 1 and prompts_per_step.")
+    _check_algorithm(config.algorithm)
+    _check_dynamic(config.dynamic)
+
+
+def _check_chain(stages: tuple[StageSpec, ...]) -> None:
+    names = [stage.name for stage in stages]
+    if not names or len(set(names)) < len(names):
+        raise ValueError(f"stages need at least one entry and names of their own, not {names}.")
+    for index, stage in enumerate(stages):
+        known = {"prompt"} | {f"{name}.{what}" for name in names[:index] for what in ("reasoning", "codes")}
+        for what in stage.sees:
+            if what not in known:
+                raise ValueError(f"Stage {stage.name} sees {what!r}; it can see {', '.join(sorted(known))}.")
+        for key, value in {"from_next": stage.from_next, "reasoning_weight": stage.reasoning_weight}.items():
+            if not 0 <= value < math.inf:
+                raise ValueError(f"Stage {stage.name} has {key} = {value}; it must be at least 0 and finite.")
+        for key, value in asdict(stage.rewards).items():
+            if not math.isfinite(value):
+                raise ValueError(f"Stage {stage.name} weighs the reward {key} by {value}; give it a finite weight.")
+        if not any(asdict(stage.rewards).values()) and not stage.from_next:
+            raise ValueError(f"Stage {stage.name} has no reward and nothing flows back to it: give it one.")
+        if stage.from_next and stage.from_next_on == "reasoning" and not stage.max_reasoning:
+            raise ValueError(f"Stage {stage.name} does not reason (max_reasoning 0), so from_next_on must be answer.")
+    if stages[-1].from_next:
+        raise ValueError(f"Stage {names[-1]} is the last: nothing can flow back to it; set its from_next to 0.")
+
+
+def _check_algorithm(algorithm: AlgorithmConfig) -> None:
+    for key in ("clip_low", "clip_high", "kl_beta", "entropy_bonus", "sampler_cap", "outside_penalty"):
+        value = getattr(algorithm, key)
+        if not 0 <= value < math.inf:
+            raise ValueError(f"algorithm.{key} is {value}; it must be at least 0 and finite.")
+    if algorithm.loss == "raft" and algorithm.advantage != "best":
+        raise ValueError(
+            f"algorithm.loss is raft, algorithm.advantage is {algorithm.advantage}: raft imitates chosen answers, so take best."
+        )
+
+
+def _check_dynamic(dynamic: DynamicConfig) -> None:
+    if not 0 <= dynamic.low < dynamic.high <= 1:
+        raise ValueError(
+            f"dynamic.low and dynamic.high are {dynamic.low} and {dynamic.high}; quantiles need 0 ≤ low < high ≤ 1."
+        )
+    if dynamic.budget < 1 or dynamic.window < 1:
+        raise ValueError(
+            f"dynamic.budget is {dynamic.budget}, dynamic.window {dynamic.window}; both must be at least 1."
+        )
+    if dynamic.least_spread < 0:
+        raise ValueError(f"dynamic.least_spread is {dynamic.least_spread}; a standard deviation is at least 0.")

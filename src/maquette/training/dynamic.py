@@ -1,0 +1,169 @@
+"""Dynamic sampling: groups that teach nothing make room for answers to fresh prompts (DAPO, arXiv 2503.14476, §3.2).
+
+With continuous rewards the answers of a group are hardly ever all equal, so that beside DAPO's own rule there are two more: too
+small a spread, and a mean outside the band of recent groups' means, which is "neither too easy nor too hard".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+
+import numpy as np
+import torch
+from einops import rearrange
+from jaxtyping import Bool, Float64
+from torch import Tensor
+
+from maquette.config import DynamicConfig, StageSpec
+from maquette.training.advantages import Mixing, mix, returns
+from maquette.training.batches import draw_prompts
+from maquette.training.groups import Answered, gather_groups
+from maquette.types import Prompt, Scores
+
+SAME = 1e-9
+"""Returns closer than this, relative to their size, are equal."""
+
+
+@dataclass(frozen=True)
+class RunState:
+    """What a run carries from step to step beside its weights; it stands in every checkpoint."""
+
+    cursor: int = 0
+    """Prompts drawn so far."""
+    tokens: int = 0
+    """Tokens sampled so far, those of dropped groups included: runs are compared at equal tokens by this."""
+    means: tuple[tuple[float, ...], ...] = ()
+    """Mean raw returns of recent groups, oldest first, by stage."""
+
+    def to_json(self) -> dict[str, object]:
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, object]) -> RunState:
+        """Floats come back to the bit. KeyError or TypeError where it is something else."""
+        means = tuple(tuple(float(x) for x in row) for row in data["means"])  # type: ignore[attr-defined]
+        return cls(int(data["cursor"]), int(data["tokens"]), means)  # type: ignore[call-overload]
+
+
+@dataclass(frozen=True)
+class Collected:
+    """A full batch of groups, and which of their stages may teach."""
+
+    answered: Answered
+    informative: Bool[Tensor, "p s"]
+    numbers: dict[str, float]
+    """For the log: rounds, dropped groups, and what they cost."""
+    state: RunState
+
+
+@dataclass(frozen=True)
+class GroupReturns:
+    """Flowed returns by group: as they are mixed for the advantages, and raw, whose scale the rules speak of."""
+
+    mixed: Float64[Tensor, "p g s"]
+    raw: Float64[Tensor, "p g s"]
+    judged: Bool[Tensor, "p s"]
+    """False where no judge said anything about the stage or what flows back to it."""
+
+
+def collect(
+    answer: Callable[[tuple[Prompt, ...], int], Answered],
+    prompts: Sequence[Prompt],
+    stages: Sequence[StageSpec],
+    state: RunState,
+    *,
+    settings: DynamicConfig,
+    size: int,
+    seed: int,
+    mixing: Mixing,
+) -> Collected:
+    """`size` groups with as many informative ones as the budget brings; `answer(prompts, round)` rolls out and scores.
+
+    Each round asks for as many fresh prompts as are missing. What is still missing when the budget or the prompt set is spent is
+    made up by groups that were dropped; their stages are not informative, so their advantages are 0 and only the KL sees them.
+    """
+    rounds: list[Answered] = []
+    kept: list[tuple[int, int]] = []
+    dropped: list[tuple[int, int]] = []
+    verdicts: list[Bool[Tensor, "_ s"]] = []
+    means: list[Float64[Tensor, "_ s"]] = []
+    taken: list[str] = []
+    cursor, left = state.cursor, int(size * settings.budget) if settings.enabled else size
+    while len(kept) < size and (fresh := min(size - len(kept), left, len(prompts) - len(taken) if rounds else size)):
+        drawn, cursor = draw_prompts(prompts, cursor, fresh, seed=seed, taken=taken)
+        taken += [prompt.id for prompt in drawn]
+        left -= fresh
+        rounds.append(answer(drawn, len(rounds)))
+        found = group_returns(rounds[-1].scores, stages, group_size=rounds[-1].generation.group_size, mixing=mixing)
+        verdicts.append(informative(found, state.means, settings))
+        means.append(torch.where(found.judged, found.raw.mean(1), torch.nan))
+        for group, useful in enumerate(verdicts[-1].any(1).tolist()):
+            (kept if useful else dropped).append((len(rounds) - 1, group))
+    chosen = sorted(kept + dropped[: size - len(kept)])
+    tokens = [sampled_tokens(one) for one in rounds]
+    spent = sum(tokens[index][group] for index, group in dropped)
+    total = sum(sum(own) for own in tokens)
+    numbers = {"tokens/step": total, "tokens/total": state.tokens + total} | (
+        {
+            "dynamic/rounds": len(rounds),
+            "dynamic/dropped": len(dropped),
+            "dynamic/filled": size - len(kept),
+            "dynamic/dropped_tokens": spent,
+        }
+        if settings.enabled
+        else {"dynamic/uninformative": len(dropped)}
+    )
+    return Collected(
+        gather_groups(rounds, chosen),
+        torch.stack([verdicts[index][group] for index, group in chosen]),
+        {name: float(value) for name, value in numbers.items()},
+        RunState(cursor, state.tokens + total, remember(state.means, torch.cat(means), settings.window)),
+    )
+
+
+def group_returns(scores: Scores, stages: Sequence[StageSpec], *, group_size: int, mixing: Mixing) -> GroupReturns:
+    """Flowed returns of every group and stage, under the mixing of the advantages and as plain weighted sums."""
+    flow = [stage.from_next for stage in stages]
+
+    def flowed(how: Mixing) -> Float64[Tensor, "p g s"]:
+        mixed = mix(scores, stages, group_size=group_size, mixing=how)
+        return rearrange(returns(mixed, flow), "(p g) s -> p g s", g=group_size)
+
+    seen = rearrange(~scores.missing & ~scores.values.isnan(), "k (p g) s -> k p g s", g=group_size)
+    used = torch.tensor([[bool(asdict(stage.rewards)[name]) for stage in stages] for name in scores.names])
+    judged = (seen.any(2) & used[:, None]).any(0)
+    for s in range(len(stages) - 2, -1, -1):
+        judged[:, s] |= judged[:, s + 1] & bool(flow[s])
+    return GroupReturns(flowed(mixing), flowed("paper"), judged)
+
+
+def informative(found: GroupReturns, recent: Sequence[Sequence[float]], settings: DynamicConfig) -> Bool[Tensor, "p s"]:
+    """Which stage of which group may teach, by `settings.rule`; equal returns never do. Off: every one that is not equal."""
+    span = found.mixed.amax(1) - found.mixed.amin(1)
+    useful = (span > SAME * found.mixed.abs().amax(1).clamp(min=1.0)) & found.judged
+    if settings.enabled and settings.rule == "spread":
+        useful = useful & (found.raw.std(1, correction=0) >= settings.least_spread)
+    if settings.enabled and settings.rule == "band":
+        for s, means in enumerate(recent):
+            if len(means) * 8 >= settings.window:
+                low, high = np.quantile(means, [settings.low, settings.high])
+                middle = found.raw[:, :, s].mean(1)
+                useful[:, s] &= (middle >= low) & (middle <= high)
+    return useful
+
+
+def remember(
+    recent: Sequence[Sequence[float]], means: Float64[Tensor, "p s"], window: int
+) -> tuple[tuple[float, ...], ...]:
+    """The last `window` group means of each stage, NaN (nobody judged) left out."""
+    before = recent or [()] * means.shape[1]
+    fresh = [[x for x in column if x == x] for column in means.T.tolist()]
+    return tuple(tuple([*old, *new][-window:]) for old, new in zip(before, fresh, strict=True))
+
+
+def sampled_tokens(answered: Answered) -> list[int]:
+    """Sampled tokens of each group, all its stages together."""
+    rollouts, size = answered.generation.rollouts, answered.generation.group_size
+    counts = torch.zeros(len(answered.generation.prompts), dtype=torch.int64)
+    return counts.index_add(0, rollouts.answer // size, rollouts.sampled.sum(1)).tolist()

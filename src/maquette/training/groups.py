@@ -1,0 +1,116 @@
+"""Groups as units: the g answers to one prompt, with their scores, picked out of several rollouts and put together again."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TypeVar
+
+import numpy as np
+import torch
+from jaxtyping import Int64
+from torch import Tensor
+from torch.nn.functional import pad
+
+from maquette.types import Generation, Rollouts, Scores, StageOutput, Views, Voxels
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Answered:
+    """Answers and what the judges say to them."""
+
+    generation: Generation
+    scores: Scores
+
+
+def gather_groups(rounds: Sequence[Answered], chosen: Sequence[tuple[int, int]]) -> Answered:
+    """One batch of the groups `(round, group)`, in that order; answers are numbered anew.
+
+    All rounds have the same stages, group size and reward parts.
+    """
+    size, stages = rounds[0].generation.group_size, len(rounds[0].generation.stages)
+    if len(rounds) == 1 and [group for _, group in chosen] == list(range(len(rounds[0].generation.prompts))):
+        return rounds[0]
+    answers = [
+        [group * size + i for r, group in chosen if r == index for i in range(size)] for index in range(len(rounds))
+    ]
+    starts = np.cumsum([0, *(len(own) for own in answers)])
+    # where the i-th answer of the batch stands among the picked answers, round after round
+    seen = [0] * len(rounds)
+    order: list[int] = []
+    for index, _ in chosen:
+        order += range(starts[index] + seen[index], starts[index] + seen[index] + size)
+        seen[index] += size
+    picked = [torch.tensor(own, dtype=torch.int64) for own in answers]
+    place = torch.tensor(order, dtype=torch.int64)
+    generation = Generation(
+        prompts=tuple(rounds[index].generation.prompts[group] for index, group in chosen),
+        group_size=size,
+        rollouts=_rollouts([one.generation.rollouts for one in rounds], picked, place, stages),
+        stages=tuple(_stage([one.generation.stages[s] for one in rounds], picked, place) for s in range(stages)),
+        warnings=tuple(text for one in rounds for text in one.generation.warnings),
+    )
+    every = [one.scores for one in rounds]
+    scores = Scores(
+        every[0].names,
+        torch.cat([one.values[:, own] for one, own in zip(every, picked, strict=True)], 1)[:, place],
+        torch.cat([one.missing[:, own] for one, own in zip(every, picked, strict=True)], 1)[:, place],
+        torch.cat([one.failed[own] for one, own in zip(every, picked, strict=True)])[place],
+    )
+    return Answered(generation, scores)
+
+
+def _rollouts(
+    every: Sequence[Rollouts], picked: Sequence[Int64[Tensor, " _"]], place: Int64[Tensor, " a"], stages: int
+) -> Rollouts:
+    """Rows of the picked answers (each has `stages` of them), padded to the longest round."""
+    width = max(one.tokens.shape[1] for one in every)
+    within = torch.arange(stages)
+    rows = [(own[:, None] * stages + within).flatten() for own in picked]
+    order = (place[:, None] * stages + within).flatten()
+
+    def column(of: Callable[[Rollouts], Tensor]) -> Tensor:
+        wide = [pad(of(one)[own], (0, width - one.tokens.shape[1])) for one, own in zip(every, rows, strict=True)]
+        return torch.cat(wide)[order]
+
+    return Rollouts(
+        tokens=column(lambda one: one.tokens),
+        segment=column(lambda one: one.segment),
+        sampled=column(lambda one: one.sampled),
+        logprobs=column(lambda one: one.logprobs),
+        answer=torch.arange(len(place)).repeat_interleave(stages),
+        stage=within.repeat(len(place)),
+    )
+
+
+def _stage(
+    every: Sequence[StageOutput], picked: Sequence[Int64[Tensor, " _"]], place: Int64[Tensor, " a"]
+) -> StageOutput:
+    def listed(of: Callable[[StageOutput], Sequence[T]]) -> tuple[T, ...]:
+        flat = [of(one)[i] for one, own in zip(every, picked, strict=True) for i in own.tolist()]
+        return tuple(flat[i] for i in place.tolist())
+
+    def stacked(of: Callable[[StageOutput], np.ndarray]) -> np.ndarray:
+        return np.concatenate([of(one)[own.numpy()] for one, own in zip(every, picked, strict=True)])[place.numpy()]
+
+    colored = every[0].voxels.color is not None
+    return StageOutput(
+        name=every[0].name,
+        reasoning=listed(lambda one: one.reasoning),
+        codes=torch.stack(listed(lambda one: one.codes)),
+        failed=stacked(lambda one: one.failed),
+        voxels=Voxels(
+            stacked(lambda one: one.voxels.occupancy),
+            stacked(lambda one: one.voxels.color) if colored else None,
+        ),
+        meshes=listed(lambda one: one.meshes),
+        views=Views(
+            rgb=stacked(lambda one: one.views.rgb),
+            depth=stacked(lambda one: one.views.depth),
+            normal=stacked(lambda one: one.views.normal),
+            mask=stacked(lambda one: one.views.mask),
+            cameras=every[0].views.cameras,
+        ),
+    )

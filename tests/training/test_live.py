@@ -1,0 +1,108 @@
+"""The table, the sparklines, and each warning: said when its trouble begins, once, and not before."""
+
+from __future__ import annotations
+
+import io
+
+import pytest
+from rich.console import Console
+
+from maquette.training.alarms import WINDOW, alarms, direction
+from maquette.training.live import Monitor, duration, rows, sentence, sparkline, table, tokens_per_second
+
+STEPS = 3 * WINDOW
+
+
+def lines(**courses: tuple[float, float]) -> list[dict[str, float]]:
+    """Numbers that go in a straight line from one value to another, with a little regular noise; `__` stands for `/`."""
+    made = []
+    for step in range(STEPS):
+        share = step / (STEPS - 1)
+        noise = 0.001 * (-1) ** step
+        made.append({k.replace("__", "/"): a + (b - a) * share + noise * a for k, (a, b) in courses.items()})
+        made[-1]["step"] = step
+    return made
+
+
+HEALTHY = {
+    "reward__fine__parts": (1.0, 1.5),
+    "reward__fine__aesthetic": (0.4, 0.6),
+    "variety__fine": (0.9, 0.8),
+    "entropy__shape": (5.0, 4.0),
+    "kl": (0.001, 0.1),
+    "missing__fine": (0.0, 0.0),
+}
+
+
+def test_a_healthy_run_is_left_in_peace():
+    assert alarms(lines(**HEALTHY)) == []
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"kl": (0.001, 3.0)}, "runs away from its base: KL"),
+        ({"variety__fine": (0.9, 0.1)}, "grow alike in stage fine: 0.7"),
+        ({"entropy__reasoning": (3.0, 0.2)}, "loses its entropy in reasoning tokens"),
+        ({"reward__fine__parts": (1.0, 0.5)}, "stage fine part ways: aesthetic up, parts down"),
+        ({"missing__fine": (1.0, 1.0)}, "No judge said anything about stage fine"),
+    ],
+)
+def test_each_trouble_is_said_in_words(change: dict[str, tuple[float, float]], words: str):
+    troubled = lines(**(HEALTHY | change))
+    if "missing__fine" in change:
+        troubled = [line | {"missing/fine": 1.0} for line in troubled]
+    assert [words in text for text in alarms(troubled)] == [True]
+
+
+def test_nothing_is_said_before_two_windows_are_done():
+    assert alarms(lines(kl=(0.001, 90.0))[: 2 * WINDOW - 1]) == [] and alarms([]) == []
+
+
+def test_a_move_within_the_noise_is_no_move():
+    assert direction([1.0, 2.0, 1.0, 2.0], [2.0, 1.0, 2.0, 1.6]) == 0
+    assert direction([1.0, 1.1], [2.0, 2.1]) == 1 and direction([2.0, 2.1], [1.0, 1.1]) == -1
+
+
+def test_a_warning_is_said_once_and_the_last_line_always(capsys: pytest.CaptureFixture[str]):
+    monitor = Monitor(STEPS)
+    with monitor.shown(Console(file=io.StringIO())):
+        for line in lines(**(HEALTHY | {"kl": (0.001, 3.0)})):
+            monitor.step(int(line["step"]), line)
+    said = capsys.readouterr().err
+    assert said.count("runs away") == 1 and f"train: {STEPS}/{STEPS}" in said
+
+
+def test_a_resumed_run_remembers_what_came_before(capsys: pytest.CaptureFixture[str]):
+    course = lines(**(HEALTHY | {"kl": (0.001, 3.0)}))
+    monitor = Monitor(STEPS, course[:-1])
+    monitor.step(STEPS - 1, course[-1])
+    assert "runs away" in capsys.readouterr().err
+
+
+def test_on_a_terminal_there_is_a_table_with_every_part_and_its_course():
+    screen = io.StringIO()
+    console = Console(file=screen, force_terminal=True, width=100, color_system=None)
+    monitor = Monitor(STEPS)
+    last = {"tokens/step": 300.0, "seconds/step": 2.0, "dynamic/dropped": 3.0, "clip_fraction": 0.01}
+    with monitor.shown(console):
+        for line in lines(**HEALTHY):
+            monitor.step(int(line["step"]), line | last)
+    text = screen.getvalue()
+    for word in ("reward fine parts", "entropy shape", "KL", "clip fraction", "dropped groups", "tokens/s", "150"):
+        assert word in text.replace("/", " ") or word in text
+    assert "▁" in text and "█" in text and f"step {STEPS} of {STEPS}" in text
+
+
+def test_sparklines_by_hand():
+    assert sparkline([0.0, 1.0, None, 0.5]) == "▁█ ▄" and sparkline([2.0, 2.0]) == "▄▄" and sparkline([None]) == ""
+
+
+def test_numbers_as_a_person_reads_them():
+    assert [duration(s) for s in (42.0, 200.0, 7500.0)] == ["42 s", "3 min", "2 h 05 min"]
+    line = {"step": 3, "reward/fine/parts": 0.5, "kl": None, "tokens/step": 90.0, "seconds/step": 3.0}
+    assert tokens_per_second(line) == 30 and sentence(line, 10, 20.0) == (
+        "train: 4/10, fine/parts 0.500, 30 tokens/s, 20 s left"
+    )
+    assert [key for _, key in rows(line)] == ["reward/fine/parts", "kl"]
+    assert table([line], 10, 5.0).row_count == 3
