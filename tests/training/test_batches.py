@@ -81,5 +81,5 @@ def test_a_batch_is_taken_whole():
 
 
 def test_denominators_by_stage():
-    counts = denominators(rollouts_of([5, 3, 4, 2], stages=2), 2, longest=9)
+    counts = denominators(rollouts_of([5, 3, 4, 2], stages=2), torch.arange(4), 2, longest=9)
     assert counts.tokens.tolist() == [4 + 3, 2 + 1] and counts.sequences.tolist() == [2, 2] and counts.longest == 9

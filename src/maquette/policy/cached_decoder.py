@@ -12,6 +12,13 @@ from jaxtyping import Float, Int64
 from torch import Tensor, nn
 from torch.nn.functional import linear, rms_norm, scaled_dot_product_attention, silu
 
+from maquette.policy.sharding import whole
+
+
+def snapshot(weight: Tensor, dtype: torch.dtype) -> Tensor:
+    """A weight as decoding reads it. Shards are converted first and then fetched, once per rollout and not once per token."""
+    return whole(weight.detach().to(dtype))
+
 
 @dataclass(frozen=True)
 class LayerWeights:
@@ -30,15 +37,15 @@ class LayerWeights:
         attention, mlp = layer.self_attn, layer.mlp
         projections = (attention.q_proj, attention.k_proj, attention.v_proj)
         parts = (
-            layer.input_layernorm.weight,
-            torch.cat([p.weight for p in projections]),
-            torch.cat([p.bias for p in projections]),
-            attention.o_proj.weight,
-            layer.post_attention_layernorm.weight,
-            torch.cat([mlp.gate_proj.weight, mlp.up_proj.weight]),
-            mlp.down_proj.weight,
+            snapshot(layer.input_layernorm.weight, dtype),
+            torch.cat([snapshot(p.weight, dtype) for p in projections]),
+            torch.cat([snapshot(p.bias, dtype) for p in projections]),
+            snapshot(attention.o_proj.weight, dtype),
+            snapshot(layer.post_attention_layernorm.weight, dtype),
+            torch.cat([snapshot(mlp.gate_proj.weight, dtype), snapshot(mlp.up_proj.weight, dtype)]),
+            snapshot(mlp.down_proj.weight, dtype),
         )
-        return cls(*(part.detach().to(dtype) for part in parts))
+        return cls(*parts)
 
 
 @dataclass(frozen=True)
@@ -63,9 +70,9 @@ class CachedDecoder:
         self.head_size = config.hidden_size // self.heads
         self.eps = config.rms_norm_eps
         self.limit = config.max_position_embeddings
-        self.embedding = decoder.embed_tokens.weight.detach().to(dtype)
+        self.embedding = snapshot(decoder.embed_tokens.weight, dtype)
         self.layers = [LayerWeights.of(layer, dtype) for layer in decoder.layers]
-        self.norm = decoder.norm.weight.detach().to(dtype)
+        self.norm = snapshot(decoder.norm.weight, dtype)
         self.inverse_frequencies = decoder.rotary_emb.inv_freq.detach().float()
 
     def prefill(

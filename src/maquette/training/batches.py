@@ -30,12 +30,18 @@ def batch_at(prompts: Sequence[Prompt], step: int, *, size: int, seed: int) -> t
 
 
 def minibatch_rows(
-    answers: Int64[Tensor, " n"], count: int, *, group_size: int, seed: Sequence[int]
+    answers: Int64[Tensor, " n"], count: int, *, group_size: int, seed: Sequence[int], first_group: int = 0
 ) -> list[Int64[Tensor, " m"]]:
-    """Rows of each of `count` minibatches; whole groups, in an order that is a function of `seed`."""
-    group = answers // group_size
-    order = np.random.default_rng(list(seed)).permutation(int(group.max()) + 1)
-    return [torch.isin(group, torch.from_numpy(part)).nonzero()[:, 0] for part in np.array_split(order, count)]
+    """Rows of each of `count` minibatches; whole groups, dealt by a function of `seed` and of their place among all groups.
+
+    Of every `count` consecutive groups each minibatch gets one: a process that holds some of the groups (from `first_group` on)
+    has its even share of every minibatch, and who holds what changes no minibatch.
+    """
+    place = first_group + answers // group_size
+    blocks = int(place.max()) // count + 1
+    rng = np.random.default_rng(list(seed))
+    dealt = torch.from_numpy(np.concatenate([rng.permutation(count) for _ in range(blocks)]))
+    return [(dealt[place] == index).nonzero()[:, 0] for index in range(count)]
 
 
 def micro_batch_rows(rollouts: Rollouts, most_tokens: int) -> list[Int64[Tensor, " m"]]:
@@ -82,7 +88,8 @@ def take(batch: Batch, rows: Int64[Tensor, " m"]) -> Batch:
     )
 
 
-def denominators(rollouts: Rollouts, stages: int, longest: int) -> Denominators:
-    """Sampled tokens and sequences of each stage."""
-    tokens = torch.zeros(stages).index_add(0, rollouts.stage, rollouts.sampled.sum(1).float())
-    return Denominators(tokens, torch.bincount(rollouts.stage, minlength=stages).float(), longest)
+def denominators(rollouts: Rollouts, rows: Int64[Tensor, " m"], stages: int, longest: int) -> Denominators:
+    """Sampled tokens and sequences of each stage among `rows`."""
+    stage, sampled = rollouts.stage[rows], rollouts.sampled[rows].sum(1).float()
+    tokens = torch.zeros(stages).index_add(0, stage, sampled)
+    return Denominators(tokens, torch.bincount(stage, minlength=stages).float(), longest)

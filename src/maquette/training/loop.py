@@ -6,10 +6,11 @@ import resource
 import signal
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from types import FrameType
 
+import torch
 import yaml
 from jaxtyping import Float64
 from torch import Tensor
@@ -28,8 +29,9 @@ from maquette.shape.surface import SurfaceMesher
 from maquette.tracking import Stopwatch, Trackers, make_run_folder, open_trackers, progress, provenance, tell
 from maquette.training.advantages import mix, returns, stage_advantages
 from maquette.training.batches import batch_at
-from maquette.training.checkpoint import list_checkpoints, load_checkpoint, save_checkpoint
-from maquette.training.samples import log_samples, summary
+from maquette.training.checkpoint import ALONE, list_checkpoints, load_checkpoint, save_checkpoint
+from maquette.training.distributed import Processes, join_scores
+from maquette.training.samples import choose_samples, log_samples, reasoning_lengths, summary
 from maquette.training.update import Learner, make_optimizer, set_learning_rate, update
 from maquette.types import Cameras, Generation, Prompt, Scores
 
@@ -49,13 +51,15 @@ class Parts:
     cameras: Cameras
     prompts: Sequence[Prompt]
     ensemble: Ensemble
+    processes: Processes = field(default_factory=Processes)
 
 
-def load_parts(config: Config) -> Parts:
-    """Parts by the names in a config. ValueError says which is missing."""
+def load_parts(config: Config, processes: Processes = ALONE) -> Parts:
+    """Parts by the names in a config, models on the process's device. ValueError says which is missing."""
     if config.cameras not in CAMERAS:
         raise ValueError(f"There is no camera protocol {config.cameras!r}; known are {', '.join(CAMERAS)}.")
-    policy, codec = load_policy(config.model), VoxelCodec.load(config.codec)
+    device = str(processes.device)
+    policy, codec = load_policy(config.model, device), VoxelCodec.load(config.codec)
     if policy.codebook_size != codec.codebook_size:
         raise ValueError(
             f"The model {config.model} writes {policy.codebook_size} codes, the codec {config.codec} reads "
@@ -64,13 +68,14 @@ def load_parts(config: Config) -> Parts:
     needs_reference = config.algorithm.kl != "none" and config.algorithm.kl_beta > 0
     return Parts(
         policy=policy,
-        reference=load_policy(config.model).requires_grad_(False) if needs_reference else None,
+        reference=load_policy(config.model, device).requires_grad_(False) if needs_reference else None,
         engine=LockstepEngine(policy, codec.codes_per_shape),
         codec=codec,
         mesher=SurfaceMesher(),
         cameras=CAMERAS[config.cameras],
         prompts=load_prompts(config.prompts, count=config.prompt_count),
         ensemble=build_ensemble(config.stages, reduce=config.reduce),
+        processes=processes,
     )
 
 
@@ -80,51 +85,76 @@ def train(config: Config, out: Path, *, resume: bool = False, command: str = "")
     With `resume`, goes on from the newest checkpoint in `out`. ValueError: a folder that cannot be written, holds a run
     already, or was made by another config; a reward, loss or gradient that is not finite.
     """
-    parts = load_parts(config)
-    prepare_folder(config, out, resume=resume, command=command)
-    return run(config, parts, out)
+    processes = Processes.join()
+    processes.share(config.prompts_per_step)
+    parts = load_parts(config, processes)
+    processes.first_does(lambda: prepare_folder(config, out, resume=resume, command=command))
+    trained = run(config, parts, out)
+    processes.leave()
+    return trained
 
 
 def run(config: Config, parts: Parts, out: Path) -> Path:
     """The loop over given parts, from the newest checkpoint in `out` if there is one."""
-    learner = Learner(
-        parts.policy,
-        parts.reference,
-        make_optimizer(parts.policy, config.optimiser),
-        config.algorithm,
-        config.optimiser,
-        config.temperature,
-    )
+    processes = parts.processes
+    learner = make_learner(config, parts)
     checkpoints = out / "checkpoints"
-    found = list_checkpoints(checkpoints)
+    found = processes.first_does(lambda: list_checkpoints(checkpoints))
     start = load_checkpoint(found[-1], parts.policy, learner.optimizer) if found else 0
-    tracker = open_trackers(out, config.track, settings=asdict(config), resume_at=start)
+    steps = range(start, config.steps)
+    settings = asdict(config)
+    tracker = open_trackers(out, config.track, settings=settings, resume_at=start) if processes.first else Trackers(())
     try:
         with stop_requests() as asked:
-            for step in progress(range(start, config.steps), "train", config.steps - start):
+            for step in progress(steps, "train") if processes.first else steps:
                 tracker.log(step, train_step(config, parts, learner, step, tracker, out))
-                done = step + 1
-                if done == config.steps or done % config.checkpoint_every == 0 or asked:
-                    save_checkpoint(checkpoints, done, parts.policy, learner.optimizer, keep=config.keep_checkpoints)
-                if asked and done < config.steps:
+                done, stopping = step + 1, processes.most(len(asked)) > 0
+                if done == config.steps or done % config.checkpoint_every == 0 or stopping:
+                    save_checkpoint(
+                        checkpoints,
+                        done,
+                        parts.policy,
+                        learner.optimizer,
+                        keep=config.keep_checkpoints,
+                        processes=processes,
+                    )
+                if stopping and done < config.steps:
                     tell(f"Stopped at a checkpoint after step {done}; go on with --resume {out}.")
                     break
     finally:
         tracker.close()
-    parts.policy.save(out / "policy")
+    parts.policy.save(out / "policy", write=processes.first)
     return out / "policy"
+
+
+def make_learner(config: Config, parts: Parts) -> Learner:
+    """The policy spread over the processes, and then (the order matters: moments lie where the weights lie) its optimiser."""
+    policy = parts.processes.spread(parts.policy)
+    return Learner(
+        policy,
+        parts.processes.shard(parts.reference) if parts.reference is not None else None,
+        make_optimizer(parts.policy, config.optimiser),
+        config.algorithm,
+        config.optimiser,
+        config.temperature,
+        parts.processes,
+    )
 
 
 def train_step(
     config: Config, parts: Parts, learner: Learner, step: int, tracker: Trackers, out: Path
 ) -> dict[str, float]:
-    """One batch of prompts, from text to new weights; its numbers."""
-    clock = Stopwatch()
+    """One batch of prompts, from text to new weights; its numbers, which are those of all processes."""
+    clock, processes = Stopwatch(), parts.processes
     with clock("step"):
         prompts = batch_at(parts.prompts, step, size=config.prompts_per_step, seed=config.seed)
-        generation = roll_out(config, parts, prompts, step, clock)
+        mine = processes.share(len(prompts))
+        answers = slice(mine.start * config.group_size, mine.stop * config.group_size)
+        generation = roll_out(config, parts, prompts[mine.start : mine.stop], step, clock, first_row=answers.start)
         with clock("score"):
-            scores = parts.ensemble.score(generation)
+            own = parts.ensemble.score(generation)
+        gathered = processes.gather((own, reasoning_lengths(generation.rollouts)))
+        scores = join_scores([one for one, _ in gathered])
         advantages = stage_advantages(
             scores,
             config.stages,
@@ -136,21 +166,28 @@ def train_step(
         measured = update(
             learner,
             generation.rollouts,
-            advantages,
+            advantages[answers],
             group_size=config.group_size,
             seed=(config.seed, step),
             clock=clock,
         )
         parts.engine.load_weights(parts.policy.state_dict())
     if config.sample_every and step % config.sample_every == 0:
-        log_samples(tracker, out, step, generation, scores, ranking(config, scores), advantages)
+        chosen = choose_samples(generation, own, advantages[answers], ranking(config, scores), answers.start)
+        everybodys = [sample for some in processes.gather(chosen) for sample in some]
+        if processes.first:
+            log_samples(tracker, out, step, everybodys)
     seconds = {f"seconds/{name}": value for name, value in clock.seconds.items()}
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
-    return summary(generation, scores) | measured | {"lr": rate, "memory_gib": peak} | seconds
+    names = [stage.name for stage in config.stages]
+    means = summary(names, scores, torch.cat([lengths for _, lengths in gathered]))
+    return means | measured | {"lr": rate, "memory_gib": peak} | seconds
 
 
-def roll_out(config: Config, parts: Parts, prompts: Sequence[Prompt], step: int, clock: Stopwatch) -> Generation:
-    """Answers of one step; their seed is a function of (seed, step)."""
+def roll_out(
+    config: Config, parts: Parts, prompts: Sequence[Prompt], step: int, clock: Stopwatch, *, first_row: int = 0
+) -> Generation:
+    """Answers of one step; their random numbers are a function of seed, step, and the answer's place in the whole batch."""
     return generate(
         prompts,
         config.stages,
@@ -159,7 +196,7 @@ def roll_out(config: Config, parts: Parts, prompts: Sequence[Prompt], step: int,
         mesher=parts.mesher,
         cameras=parts.cameras,
         group_size=config.group_size,
-        sampling=Sampling(temperature=config.temperature, seed=config.seed * 1_000_003 + step),
+        sampling=Sampling(temperature=config.temperature, seed=config.seed * 1_000_003 + step, first_row=first_row),
         render_size=config.render_size,
         clock=clock,
     )
