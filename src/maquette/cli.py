@@ -70,7 +70,9 @@ def train(
         print(plan(resolved, load_parts(resolved)))
         return
     folder = resume or out or Path("runs") / config.stem
-    print(f"→ {train(resolved, folder, resume=resume is not None, command=command_line())}")
+    trained = train(resolved, folder, resume=resume is not None, command=command_line())
+    if trained:
+        print(f"→ {trained}")
 
 
 def warm_start(config: Positional[Path], out: Path | None = None, set: tuple[str, ...] = ()) -> None:

@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
+import yaml
 from safetensors.torch import load_file
 
 from maquette.tracking import read_metrics
 from maquette.training.checkpoint import list_checkpoints
 from maquette.training.distributed import Processes
 from maquette.training.loop import run
-from tests.training.ranks import LAYOUTS, everything, finish, parts_of, start, unclipped
+from tests.tiny import save_tiny
+from tests.training.ranks import LAYOUTS, ROOT, everything, finish, parts_of, start, unclipped
 from tests.training.test_loop import weights
 
 ROUGH = {"sampler_drift": 1e-6, "outside_mass": 0.02}
@@ -100,3 +105,33 @@ def test_one_process_alone_needs_no_group():
     alone = replace(Processes(), rank=0)
     assert alone.gather("x") == ["x"] and alone.most(3) == 3 and alone.first_does(lambda: 5) == 5
     assert torch.equal(alone.total(torch.ones(2).double()), torch.ones(2).double())
+
+
+@pytest.mark.parametrize("name", ["ddp", "fsdp2"])
+def test_accelerate_launches_two_processes_from_our_configs(tmp_path: Path, name: str):
+    model, codec = save_tiny(tmp_path)
+    (tmp_path / "prompts.txt").write_text("a red chair\na blue car\n")
+    stage = "{name: fine, instruction: direct, rewards: {aesthetic: 1}}"
+    (tmp_path / "run.yaml").write_text(
+        f"model: {model}\ncodec: {codec}\nprompts: {tmp_path / 'prompts.txt'}\nprompt_count: 2\nprompts_per_step: 2\n"
+        f"group_size: 2\nsteps: 1\nrender_size: 64\nsample_every: 1\nstages: [{stage}]\n"
+    )
+    config = ROOT / "configs" / "accelerate" / f"{name}.yaml"
+    launch = [sys.executable, "-m", "accelerate.commands.launch", "--config_file", str(config), "-m", "maquette.cli"]
+    command = [*launch, "train", str(tmp_path / "run.yaml"), "--out", str(tmp_path / "run")]
+    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+    done = subprocess.run(command, capture_output=True, text=True, timeout=600, cwd=ROOT, env=environment)
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert done.stdout.count("→") == 1  # one process speaks
+    assert len(read_metrics(tmp_path / "run" / "metrics.jsonl")) == 1
+    assert (tmp_path / "run" / "policy" / "model.safetensors").is_file()
+    assert len(list((tmp_path / "run" / "samples").glob("*.png"))) == 2
+
+
+def test_every_launch_config_is_one_that_this_trainer_drives():
+    found = {path.stem: yaml.safe_load(path.read_text()) for path in (ROOT / "configs" / "accelerate").glob("*.yaml")}
+    assert set(found) >= {"ddp", "fsdp2", "multi-node"}
+    for name, config in found.items():
+        assert config["mixed_precision"] == "no", name
+        assert config["distributed_type"] == "MULTI_GPU" or config["fsdp_config"]["fsdp_version"] == 2, name
+    assert found["multi-node"]["num_machines"] > 1

@@ -76,11 +76,14 @@ class CachedDecoder:
         self.inverse_frequencies = decoder.rotary_emb.inv_freq.detach().float()
 
     def prefill(
-        self, prompts: Int64[Tensor, "p t"], lengths: Int64[Tensor, " p"], repeats: int, capacity: int
+        self, prompts: Int64[Tensor, "p t"], lengths: Int64[Tensor, " p"], owner: Int64[Tensor, " n"], capacity: int
     ) -> tuple[Float[Tensor, "n d"], Cache]:
-        """Read right-padded prompts once each and repeat them: the hidden state after each row's last token, and the cache."""
+        """Read right-padded prompts once each; row i begins with prompt `owner[i]`.
+
+        What comes out: the hidden state after each row's last token, and the cache of all rows.
+        """
         p, width = prompts.shape
-        n, device = p * repeats, prompts.device
+        n, device = len(owner), prompts.device
         shape = (len(self.layers), n, self.kv_heads, capacity, self.head_size)
         values = torch.zeros(shape, dtype=self.dtype, device=device)
         keys = torch.zeros_like(values.transpose(-1, -2), memory_format=torch.contiguous_format)
@@ -88,15 +91,15 @@ class CachedDecoder:
         turn = self._rotation(torch.arange(width, device=device))
         for index, layer in enumerate(self.layers):
             q, k, v = self._qkv(layer, x, turn)
-            keys[index, :, :, :, :width] = k.repeat_interleave(repeats, 0).transpose(-1, -2)
-            values[index, :, :, :width] = v.repeat_interleave(repeats, 0)
+            keys[index, :, :, :, :width] = k[owner].transpose(-1, -2)
+            values[index, :, :, :width] = v[owner]
             seen = scaled_dot_product_attention(q, k, v, is_causal=True, enable_gqa=True)
             x = self._finish(layer, x, seen.transpose(1, 2).reshape(p, width, -1))
         last = self._norm(x[torch.arange(p, device=device), lengths - 1], self.norm)
-        slots = lengths.repeat_interleave(repeats)
+        slots = lengths[owner]
         bias = torch.zeros(n, capacity, dtype=self.dtype, device=device)
         bias.masked_fill_(torch.arange(capacity, device=device) >= slots[:, None], -torch.inf)
-        return last.repeat_interleave(repeats, 0), Cache(keys, values, bias, slots)
+        return last[owner], Cache(keys, values, bias, slots)
 
     def step(self, tokens: Int64[Tensor, " n"], cache: Cache, filled: int) -> Float[Tensor, "n d"]:
         """Write one token a row at its slot and return its hidden state; the caller then moves `slots` on.

@@ -1,7 +1,8 @@
 """Lockstep decoding: reasoning until each row's terminator, then every row's codes in step, exactly `c` of them.
 
-The g answers of a prompt share one prefill. A row that has ended its reasoning waits for the others; `<mesh-start>` is forced where
-the length limit is reached, and marked as not sampled. Row i's random numbers depend on (seed, first_row + i, step) alone.
+Rows with one and the same prompt (the g answers of a stage that sees nothing else) share one prefill. A row that has ended its
+reasoning waits for the others; `<mesh-start>` is forced where the length limit is reached, and marked as not sampled. Row i's random
+numbers depend on (seed, first_row + i, step) alone.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import torch
 from torch import Tensor
 
 from maquette.policy.cached_decoder import Cache, CachedDecoder, snapshot
+from maquette.policy.graphed_step import Step, stepper
 from maquette.policy.model import Policy
 from maquette.policy.sampling import check_sampling, draw, row_uniforms
 from maquette.protocols import Sampling
@@ -89,29 +91,32 @@ class LockstepEngine:
         first: int,
     ) -> _Written:
         device, n = head.device, len(prompts) * repeats
-        lengths = torch.tensor([len(p) for p in prompts])
+        different = list(dict.fromkeys(map(tuple, prompts)))
+        lengths = torch.tensor([len(p) for p in different])
+        owner = torch.tensor([different.index(tuple(p)) for p in prompts]).repeat_interleave(repeats)
         budget = max(1, sampling.max_reasoning)
         capacity = int(lengths.max()) + budget + self.codes_per_shape + 1
-        padded = torch.full((len(prompts), int(lengths.max())), self.policy.tokenizer.pad)
-        for row, prompt in enumerate(prompts):
+        padded = torch.full((len(different), int(lengths.max())), self.policy.tokenizer.pad)
+        for row, prompt in enumerate(different):
             padded[row, : len(prompt)] = torch.tensor(prompt)
-        hidden, cache = decoder.prefill(padded.to(device), lengths.to(device), repeats, capacity)
+        hidden, cache = decoder.prefill(padded.to(device), lengths.to(device), owner.to(device), capacity)
         written = _Written(
             torch.full((n, capacity), self.policy.tokenizer.pad, device=device),
             torch.zeros(n, capacity, dtype=torch.int8, device=device),
             torch.zeros(n, capacity, dtype=torch.bool, device=device),
             torch.zeros(n, capacity, device=device),
         )
-        written.tokens[:, : padded.shape[1]] = padded.to(device).repeat_interleave(repeats, 0)
+        written.tokens[:, : padded.shape[1]] = padded[owner].to(device)
         written.segment[torch.arange(capacity, device=device) < cache.slots[:, None]] = int(SegmentKind.PROMPT)
         uniforms = row_uniforms(sampling.seed, range(first, first + n), budget + self.codes_per_shape).to(device)
-        hidden = self._reason(decoder, head, hidden, cache, written, uniforms[:, :budget], sampling)
-        self._shape(decoder, head, hidden, cache, written, uniforms[:, budget:], sampling)
+        step = stepper(decoder, cache)
+        hidden = self._reason(step, head, hidden, cache, written, uniforms[:, :budget], sampling)
+        self._shape(step, head, hidden, cache, written, uniforms[:, budget:], sampling)
         return written
 
     def _reason(
         self,
-        decoder: CachedDecoder,
+        step: Step,
         whole_head: Tensor,
         hidden: Tensor,
         cache: Cache,
@@ -132,7 +137,7 @@ class LockstepEngine:
                 column, logprobs = draw(_logits(hidden, head), uniforms[:, index], sampling)
                 tokens = ids[column]
             written.put(active.nonzero()[:, 0], cache.slots, tokens, kind, logprobs)
-            fed = decoder.step(tokens, cache, int(cache.slots.max()) + 1)
+            fed = step(tokens, int(cache.slots.max()) + 1)
             hidden = torch.where(active[:, None], fed, hidden)
             cache.slots[active] += 1
             active &= tokens != start
@@ -142,7 +147,7 @@ class LockstepEngine:
 
     def _shape(
         self,
-        decoder: CachedDecoder,
+        step: Step,
         whole_head: Tensor,
         hidden: Tensor,
         cache: Cache,
@@ -161,7 +166,7 @@ class LockstepEngine:
             tokens = ids[column]
             written.put(rows, cache.slots, tokens, kind, logprobs)
             if index < self.codes_per_shape - 1:
-                hidden = decoder.step(tokens, cache, filled + index)
+                hidden = step(tokens, filled + index)
             cache.slots.add_(1)
         ends = torch.full_like(cache.slots, self.policy.tokenizer.vocabulary.end_id)
         written.put(rows, cache.slots, ends, kind, None)

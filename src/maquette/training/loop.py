@@ -79,8 +79,10 @@ def load_parts(config: Config, processes: Processes = ALONE) -> Parts:
     )
 
 
-def train(config: Config, out: Path, *, resume: bool = False, command: str = "") -> Path:
+def train(config: Config, out: Path, *, resume: bool = False, command: str = "") -> Path | None:
     """Runs the whole of `config` into the folder `out`; what comes out is the folder of the trained policy, `out/policy`.
+
+    Under a launcher it is one process of the run: see `Processes.join`. None for all but the first.
 
     With `resume`, goes on from the newest checkpoint in `out`. ValueError: a folder that cannot be written, holds a run
     already, or was made by another config; a reward, loss or gradient that is not finite.
@@ -91,7 +93,7 @@ def train(config: Config, out: Path, *, resume: bool = False, command: str = "")
     processes.first_does(lambda: prepare_folder(config, out, resume=resume, command=command))
     trained = run(config, parts, out)
     processes.leave()
-    return trained
+    return trained if processes.first else None
 
 
 def run(config: Config, parts: Parts, out: Path) -> Path:
@@ -119,7 +121,8 @@ def run(config: Config, parts: Parts, out: Path) -> Path:
                         processes=processes,
                     )
                 if stopping and done < config.steps:
-                    tell(f"Stopped at a checkpoint after step {done}; go on with --resume {out}.")
+                    if processes.first:
+                        tell(f"Stopped at a checkpoint after step {done}; go on with --resume {out}.")
                     break
     finally:
         tracker.close()
