@@ -14,6 +14,7 @@ import json
 import resource
 import statistics
 import subprocess
+import sys
 import tempfile
 import time
 from dataclasses import dataclass
@@ -108,6 +109,16 @@ def ours(folder: Path, work: Work, way: str, updates: int) -> dict[str, object]:
     return {"seconds": taken[1:], "parts": means, "sampled_tokens": tokens, "peak_gib": round(peak, 2)}
 
 
+def apart(folder: Path, way: str, updates: int, threads: int, quick: bool) -> dict[str, object]:
+    """`ours` in a process of its own, as TRL's side has one: so that peaks of memory are each setting's own."""
+    options = [f"--updates={updates}", f"--threads={threads}", "--quick" if quick else "--no-quick"]
+    command = [sys.executable, __file__, *options, f"--only={way}", f"--folder={folder}", "--trl-python=none"]
+    done = subprocess.run(command, capture_output=True, text=True)
+    if done.returncode:
+        raise ValueError(f"Our side failed ({way}): {done.stderr[-2000:]}")
+    return json.loads(done.stdout.strip().splitlines()[-1])
+
+
 def theirs(folder: Path, work: Work, way: str, updates: int, threads: int, python: Path, pad: str) -> dict[str, object]:
     """The same by TRL, in a process of its own."""
     settings = {
@@ -136,7 +147,14 @@ def fastest(sides: dict[str, dict]) -> str:
 
 
 def main(
-    trl_python: Path, updates: int = 3, rounds: int = 2, threads: int = 1, quick: bool = False, out: Path = RESULTS
+    trl_python: Path,
+    updates: int = 3,
+    rounds: int = 2,
+    threads: int = 1,
+    quick: bool = False,
+    out: Path = RESULTS,
+    only: str = "",
+    folder: Path | None = None,
 ) -> None:
     """Measure both sides turn by turn, print and write.
 
@@ -147,17 +165,22 @@ def main(
         threads: Of torch, on both sides.
         quick: Micro sizes: proves the script, not the figures.
         out: Folder of the results.
+        only: For the processes of our side.
+        folder: The same.
     """
     torch.set_num_threads(threads)
     work = QUICK if quick else Work()
+    if only and folder:
+        print(json.dumps(ours(folder, work, only, updates)))
+        return
     found: dict[str, dict[str, dict]] = {"maquette": {}, "trl": {}}
     with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        tokenizer = write_model(work, folder).tokenizer
+        model = Path(name)
+        tokenizer = write_model(work, model).tokenizer
         pad = tokenizer.inner.convert_ids_to_tokens(tokenizer.pad)
         for _ in range(rounds):
-            turns = [("maquette", way, ours(folder, work, way, updates)) for way in OURS]
-            turns += [("trl", way, theirs(folder, work, way, updates, threads, trl_python, pad)) for way in THEIRS]
+            turns = [("maquette", way, apart(model, way, updates, threads, quick)) for way in OURS]
+            turns += [("trl", way, theirs(model, work, way, updates, threads, trl_python, pad)) for way in THEIRS]
             for side, way, turn in turns:
                 kept = found[side].setdefault(way, {**turn, "seconds": []})
                 kept["seconds"] += [round(value, 3) for value in turn["seconds"]]

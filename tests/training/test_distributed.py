@@ -19,7 +19,7 @@ from maquette.training.checkpoint import list_checkpoints
 from maquette.training.distributed import Processes
 from maquette.training.loop import run
 from tests.tiny import save_tiny
-from tests.training.ranks import LAYOUTS, ROOT, everything, finish, parts_of, start, unclipped
+from tests.training.ranks import LAYOUTS, ROOT, everything, finish, gradients, parts_of, start, unclipped
 from tests.training.test_loop import weights
 
 ROUGH = {"sampler_drift": 1e-6, "outside_mass": 0.02}
@@ -45,6 +45,14 @@ def test_two_processes_have_the_gradients_of_one(runs: tuple[Path, Path], layout
     assert one.keys() == two.keys() and sum(float(value.abs().sum()) for value in one.values()) > 1
     for name, value in one.items():
         torch.testing.assert_close(two[name], value, atol=1e-6, rtol=0, msg=name)
+
+
+def test_micro_batches_add_up_to_the_gradients_of_one(runs: tuple[Path, Path], tmp_path: Path):
+    config = unclipped()
+    at_once = replace(config, optimiser=replace(config.optimiser, micro_batch_tokens=100_000))
+    parts = load_file(runs[0] / f"{LAYOUTS[0]}-gradients.safetensors")
+    for name, value in gradients(at_once, Processes(), tmp_path).items():
+        torch.testing.assert_close(parts[name], value, atol=1e-6, rtol=0, msg=name)
 
 
 @pytest.mark.parametrize("work", ["steps", "updates"])

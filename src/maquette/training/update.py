@@ -91,7 +91,7 @@ def update(
         )
         for rows in dealt:
             own = denominators(rollouts, rows, advantages.shape[1], longest)
-            measured.append(optimise(learner, batch, rows, of_all(own, processes), clock))
+            measured.append(optimise(learner, batch, rows, of_all(own, learner), clock))
     first, last = measured[0], measured[-1]
     return first | {"clip_fraction": last["clip_fraction"], "ratio_max": last["ratio_max"]}
 
@@ -163,10 +163,11 @@ def clip_gradients(learner: Learner) -> float:
     return float(whole(norm))
 
 
-def of_all(counts: Denominators, processes: Processes) -> Denominators:
-    """One process's counts → everybody's."""
+def of_all(counts: Denominators, learner: Learner) -> Denominators:
+    """One process's counts → everybody's, where the policy is."""
     both = torch.stack([counts.tokens, counts.sequences]).double()
-    tokens, sequences = processes.total(both.flatten()).float().view_as(both)
+    device = next(learner.policy.parameters()).device
+    tokens, sequences = learner.processes.total(both.flatten()).float().view_as(both).to(device)
     return Denominators(tokens, sequences, counts.longest)
 
 
