@@ -70,9 +70,7 @@ def _as_matrix(parameter: Parameter) -> Parameter:
         return parameter
     matrix = Parameter(_rows(parameter.data, like=parameter))
     if matrix.data_ptr() != parameter.data_ptr():
-        raise ValueError(
-            f"A kernel of shape {tuple(parameter.shape)} lies in memory so that no matrix view of it exists."
-        )
+        raise ValueError(f"A kernel of shape {tuple(parameter.shape)} lies in memory so that no matrix view of it exists.")
     return matrix
 
 
