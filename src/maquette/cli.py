@@ -62,7 +62,8 @@ def train(
         dry_run: Print the resolved config, its tokens, memory and model calls, and stop.
     """
     from maquette.config_file import load_config
-    from maquette.training.loop import load_parts, train
+    from maquette.training.loop import train
+    from maquette.training.parts import load_parts
     from maquette.training.plan import plan
 
     resolved = load_config(config, set)
@@ -70,7 +71,9 @@ def train(
         print(plan(resolved, load_parts(resolved)))
         return
     folder = resume or out or Path("runs") / config.stem
-    print(f"→ {train(resolved, folder, resume=resume is not None, command=command_line())}")
+    trained = train(resolved, folder, resume=resume is not None, command=command_line())
+    if trained:
+        print(f"→ {trained}")
 
 
 def warm_start(config: Positional[Path], out: Path | None = None, set: tuple[str, ...] = ()) -> None:

@@ -31,6 +31,8 @@ class Sampling:
     max_reasoning: int = 96
     """Longest reasoning segment in tokens, its terminator included; 0: the stage does not reason."""
     seed: int = 0
+    first_row: int = 0
+    """Place of the first row in the whole batch, of which this may be a part: row i's random numbers depend on seed and first_row + i."""
 
 
 @dataclass(frozen=True)

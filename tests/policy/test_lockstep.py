@@ -4,7 +4,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from torch import Tensor
 
+from maquette.policy.cached_decoder import Cache, CachedDecoder
+from maquette.policy.graphed_step import rounded
 from maquette.policy.lockstep import LockstepEngine
 from maquette.policy.logprobs import sequence_logprobs
 from maquette.policy.model import Policy, load_policy
@@ -185,3 +188,48 @@ def test_saved_and_loaded_is_the_same_policy(policy: Policy, rollouts: Rollouts,
     (tmp_path / "config.json").write_text('{"model_type": "llama"}')
     with pytest.raises(ValueError, match="type 'llama'"):
         load_policy(tmp_path)
+
+
+def test_rows_of_one_prompt_prefill_once(policy: Policy, monkeypatch: pytest.MonkeyPatch) -> None:
+    read: list[int] = []
+    plain = CachedDecoder.prefill
+
+    def counting(self: CachedDecoder, tokens: Tensor, *rest: object) -> tuple[Tensor, Cache]:
+        read.append(len(tokens))
+        return plain(self, tokens, *rest)
+
+    monkeypatch.setattr(CachedDecoder, "prefill", counting)
+    engine, given = LockstepEngine(policy, CODES), prompts(policy)
+    shared = engine.decode(given, 4, SAMPLING)
+    assert read == [3]
+    listed = engine.decode([prompt for prompt in given for _ in range(4)], 1, SAMPLING)
+    assert read == [3, 3] and torch.equal(shared.tokens, listed.tokens)
+
+
+def test_a_part_of_the_batch_is_answered_as_in_the_whole(policy: Policy, rollouts: Rollouts) -> None:
+    part = LockstepEngine(policy, CODES).decode(prompts(policy)[1:], 4, replace(SAMPLING, first_row=4))
+    real = part.segment != 0
+    assert torch.equal(part.tokens[real], rollouts.tokens[4:, : part.tokens.shape[1]][real])
+
+
+def test_slots_that_a_graph_reads_beyond_the_filled_change_nothing(policy: Policy) -> None:
+    given = torch.tensor([[5, 6, 7]])
+    states = []
+    for rounding in (False, True):
+        decoder = CachedDecoder(policy.decoder, torch.float32)
+        _, cache = decoder.prefill(given, torch.tensor([3]), torch.tensor([0, 0]), 300)
+        for index in range(4):
+            filled = rounded(4 + index, 300) if rounding else 4 + index
+            states.append(decoder.step(torch.tensor([8 + index, 9]), cache, filled))
+            cache.slots.add_(1)
+    torch.testing.assert_close(torch.cat(states[:4]), torch.cat(states[4:]), atol=1e-5, rtol=0)
+
+
+@pytest.mark.gpu
+def test_graphs_step_as_the_plain_decoder_does() -> None:
+    if not torch.cuda.is_available():
+        pytest.skip("needs a CUDA device")
+    model = micro_policy().cuda()
+    drawn = LockstepEngine(model, CODES).decode(prompts(model), 4, SAMPLING)
+    scored = sequence_logprobs(model, drawn).logprobs.detach().cpu()
+    torch.testing.assert_close(drawn.logprobs, scored, atol=1e-3, rtol=0)

@@ -12,7 +12,8 @@ from maquette.codec.voxel_codec import VoxelCodec
 from maquette.config import AlgorithmConfig, Config, DynamicConfig, StageSpec
 from maquette.config_file import load_config
 from maquette.tracking import read_metrics
-from maquette.training.loop import load_parts, prepare_folder, run
+from maquette.training.loop import prepare_folder, run
+from maquette.training.parts import load_parts
 from tests.tiny import tiny_codec
 from tests.training.toys import LowCodes, Redness, micro_config, micro_parts
 

@@ -104,7 +104,7 @@ def test_each_advantage_climbs(advantage: str):
 def test_a_new_loss_is_one_function_and_its_line_in_the_table(monkeypatch: pytest.MonkeyPatch):
     from maquette.config import Config
     from maquette.training import losses
-    from maquette.training.loop import known_algorithm
+    from maquette.training.parts import known_algorithm
 
     def plain(inputs: losses.LossInputs, counts: losses.Denominators, settings: losses.LossSettings) -> Tensor:
         """REINFORCE, without a ratio."""

@@ -4,11 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-import random
 import signal
-import subprocess
-import sys
-import time
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -24,7 +20,6 @@ from maquette.training.checkpoint import list_checkpoints
 from maquette.training.loop import prepare_folder, run
 from maquette.training.plan import plan
 from maquette.types import Generation
-from tests.training.killable import go_on
 from tests.training.toys import LowCodes, Redness, micro_config, micro_parts
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -72,37 +67,6 @@ def test_a_run_broken_off_inside_a_step_resumes_bit_for_bit(tmp_path: Path, mu: 
     assert [path.name for path in list_checkpoints(broken / "checkpoints")] == ["step-000002"]
     run(config, micro_parts(config, LowCodes()), broken)
     assert_same_run(tmp_path / "whole", broken)
-
-
-def killed(folder: Path, lines: int, delay: float) -> bool:
-    """Starts or resumes the micro run and kills it -9 `delay` seconds after it has logged `lines` steps; False: it ended."""
-    child = subprocess.Popen([sys.executable, "-m", "tests.training.killable", str(folder)], cwd=ROOT, stderr=-3)
-    while child.poll() is None and len(read_metrics(folder / "metrics.jsonl")) < lines:
-        time.sleep(0.002)
-    time.sleep(delay)
-    child.kill()
-    return child.wait() == -signal.SIGKILL
-
-
-def kill_and_compare(tmp_path: Path, instants: list[tuple[int, float]]) -> None:
-    go_on(tmp_path / "whole")
-    for lines, delay in instants:
-        killed(tmp_path / "killed", lines, delay)
-    go_on(tmp_path / "killed")
-    assert_same_run(tmp_path / "whole", tmp_path / "killed")
-
-
-def test_kill_9_at_three_instants_changes_nothing(tmp_path: Path):
-    kill_and_compare(tmp_path, [(1, 0.01), (4, 0.03), (8, 0.0)])
-
-
-@pytest.mark.slow
-def test_kill_9_at_twenty_instants_changes_nothing(tmp_path: Path):
-    rng = random.Random(0)
-    for attempt in range(4):
-        folder = tmp_path / str(attempt)
-        folder.mkdir()
-        kill_and_compare(folder, [(2 * i + 1, rng.uniform(0, 0.15)) for i in range(5)])
 
 
 @dataclass

@@ -13,7 +13,8 @@ from maquette.config import AlgorithmConfig, Config, RewardWeights
 from maquette.config_file import load_config
 from maquette.rewards.ensemble import Ensemble
 from maquette.tracking import read_metrics
-from maquette.training.loop import known_algorithm, run
+from maquette.training.loop import run
+from maquette.training.parts import known_algorithm
 from tests.training.toys import LowCodes, micro_config, micro_parts
 
 CONFIGS = Path(__file__).resolve().parents[2] / "configs"

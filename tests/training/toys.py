@@ -13,7 +13,7 @@ from maquette.policy.lockstep import LockstepEngine
 from maquette.rendering.cameras import ring
 from maquette.rewards.ensemble import Ensemble
 from maquette.shape.surface import SurfaceMesher
-from maquette.training.loop import Parts
+from maquette.training.parts import Parts
 from maquette.types import Generation
 from tests.tiny import GEOMETRY, PROMPTS, tiny_codec, tiny_policy
 

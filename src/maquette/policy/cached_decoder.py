@@ -12,6 +12,13 @@ from jaxtyping import Float, Int64
 from torch import Tensor, nn
 from torch.nn.functional import linear, rms_norm, scaled_dot_product_attention, silu
 
+from maquette.policy.sharding import whole
+
+
+def snapshot(weight: Tensor, dtype: torch.dtype) -> Tensor:
+    """A weight as decoding reads it. Shards are converted first and then fetched, once per rollout and not once per token."""
+    return whole(weight.detach().to(dtype))
+
 
 @dataclass(frozen=True)
 class LayerWeights:
@@ -30,15 +37,15 @@ class LayerWeights:
         attention, mlp = layer.self_attn, layer.mlp
         projections = (attention.q_proj, attention.k_proj, attention.v_proj)
         parts = (
-            layer.input_layernorm.weight,
-            torch.cat([p.weight for p in projections]),
-            torch.cat([p.bias for p in projections]),
-            attention.o_proj.weight,
-            layer.post_attention_layernorm.weight,
-            torch.cat([mlp.gate_proj.weight, mlp.up_proj.weight]),
-            mlp.down_proj.weight,
+            snapshot(layer.input_layernorm.weight, dtype),
+            torch.cat([snapshot(p.weight, dtype) for p in projections]),
+            torch.cat([snapshot(p.bias, dtype) for p in projections]),
+            snapshot(attention.o_proj.weight, dtype),
+            snapshot(layer.post_attention_layernorm.weight, dtype),
+            torch.cat([snapshot(mlp.gate_proj.weight, dtype), snapshot(mlp.up_proj.weight, dtype)]),
+            snapshot(mlp.down_proj.weight, dtype),
         )
-        return cls(*(part.detach().to(dtype) for part in parts))
+        return cls(*parts)
 
 
 @dataclass(frozen=True)
@@ -63,17 +70,20 @@ class CachedDecoder:
         self.head_size = config.hidden_size // self.heads
         self.eps = config.rms_norm_eps
         self.limit = config.max_position_embeddings
-        self.embedding = decoder.embed_tokens.weight.detach().to(dtype)
+        self.embedding = snapshot(decoder.embed_tokens.weight, dtype)
         self.layers = [LayerWeights.of(layer, dtype) for layer in decoder.layers]
-        self.norm = decoder.norm.weight.detach().to(dtype)
+        self.norm = snapshot(decoder.norm.weight, dtype)
         self.inverse_frequencies = decoder.rotary_emb.inv_freq.detach().float()
 
     def prefill(
-        self, prompts: Int64[Tensor, "p t"], lengths: Int64[Tensor, " p"], repeats: int, capacity: int
+        self, prompts: Int64[Tensor, "p t"], lengths: Int64[Tensor, " p"], owner: Int64[Tensor, " n"], capacity: int
     ) -> tuple[Float[Tensor, "n d"], Cache]:
-        """Read right-padded prompts once each and repeat them: the hidden state after each row's last token, and the cache."""
+        """Read right-padded prompts once each; row i begins with prompt `owner[i]`.
+
+        What comes out: the hidden state after each row's last token, and the cache of all rows.
+        """
         p, width = prompts.shape
-        n, device = p * repeats, prompts.device
+        n, device = len(owner), prompts.device
         shape = (len(self.layers), n, self.kv_heads, capacity, self.head_size)
         values = torch.zeros(shape, dtype=self.dtype, device=device)
         keys = torch.zeros_like(values.transpose(-1, -2), memory_format=torch.contiguous_format)
@@ -81,15 +91,15 @@ class CachedDecoder:
         turn = self._rotation(torch.arange(width, device=device))
         for index, layer in enumerate(self.layers):
             q, k, v = self._qkv(layer, x, turn)
-            keys[index, :, :, :, :width] = k.repeat_interleave(repeats, 0).transpose(-1, -2)
-            values[index, :, :, :width] = v.repeat_interleave(repeats, 0)
+            keys[index, :, :, :, :width] = k[owner].transpose(-1, -2)
+            values[index, :, :, :width] = v[owner]
             seen = scaled_dot_product_attention(q, k, v, is_causal=True, enable_gqa=True)
             x = self._finish(layer, x, seen.transpose(1, 2).reshape(p, width, -1))
         last = self._norm(x[torch.arange(p, device=device), lengths - 1], self.norm)
-        slots = lengths.repeat_interleave(repeats)
+        slots = lengths[owner]
         bias = torch.zeros(n, capacity, dtype=self.dtype, device=device)
         bias.masked_fill_(torch.arange(capacity, device=device) >= slots[:, None], -torch.inf)
-        return last.repeat_interleave(repeats, 0), Cache(keys, values, bias, slots)
+        return last[owner], Cache(keys, values, bias, slots)
 
     def step(self, tokens: Int64[Tensor, " n"], cache: Cache, filled: int) -> Float[Tensor, "n d"]:
         """Write one token a row at its slot and return its hidden state; the caller then moves `slots` on.

@@ -1,7 +1,8 @@
 """Lockstep decoding: reasoning until each row's terminator, then every row's codes in step, exactly `c` of them.
 
-The g answers of a prompt share one prefill. A row that has ended its reasoning waits for the others; `<mesh-start>` is forced where
-the length limit is reached, and marked as not sampled. Row i's random numbers depend on (seed, i, step) alone.
+Rows with one and the same prompt (the g answers of a stage that sees nothing else) share one prefill. A row that has ended its
+reasoning waits for the others; `<mesh-start>` is forced where the length limit is reached, and marked as not sampled. Row i's random
+numbers depend on (seed, first_row + i, step) alone.
 """
 
 from __future__ import annotations
@@ -12,7 +13,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from maquette.policy.cached_decoder import Cache, CachedDecoder
+from maquette.policy.cached_decoder import Cache, CachedDecoder, snapshot
+from maquette.policy.graphed_step import Step, stepper
 from maquette.policy.model import Policy
 from maquette.policy.sampling import check_sampling, draw, row_uniforms
 from maquette.protocols import Sampling
@@ -61,7 +63,7 @@ class LockstepEngine:
     def decode(self, prompts: Sequence[Sequence[int]], repeats: int, sampling: Sampling) -> Rollouts:
         """len(prompts)·repeats rows, prompt-major. ValueError where a prompt is empty or leaves no room for the answer."""
         check_sampling(sampling)
-        decoder = CachedDecoder(self.policy.decoder, self.dtype)
+        decoder, head = CachedDecoder(self.policy.decoder, self.dtype), snapshot(self.policy.head_weight, self.dtype)
         longest = max((len(p) for p in prompts), default=0) + max(1, sampling.max_reasoning) + self.codes_per_shape + 1
         if not prompts or repeats < 1 or min(len(p) for p in prompts) < 1:
             raise ValueError(
@@ -75,36 +77,47 @@ class LockstepEngine:
         parts = []
         for first in range(0, len(prompts), whole):
             group = prompts[first : first + whole]
-            parts.append(self._decode_rows(decoder, group, repeats, sampling, first * repeats))
+            row = sampling.first_row + first * repeats
+            parts.append(self._decode_rows(decoder, head, group, repeats, sampling, row))
         return _joined(parts, self.policy.tokenizer.pad)
 
     def _decode_rows(
-        self, decoder: CachedDecoder, prompts: Sequence[Sequence[int]], repeats: int, sampling: Sampling, first: int
+        self,
+        decoder: CachedDecoder,
+        head: Tensor,
+        prompts: Sequence[Sequence[int]],
+        repeats: int,
+        sampling: Sampling,
+        first: int,
     ) -> _Written:
-        device, n = self.policy.head_weight.device, len(prompts) * repeats
-        lengths = torch.tensor([len(p) for p in prompts])
+        device, n = head.device, len(prompts) * repeats
+        different = list(dict.fromkeys(map(tuple, prompts)))
+        lengths = torch.tensor([len(p) for p in different])
+        owner = torch.tensor([different.index(tuple(p)) for p in prompts]).repeat_interleave(repeats)
         budget = max(1, sampling.max_reasoning)
         capacity = int(lengths.max()) + budget + self.codes_per_shape + 1
-        padded = torch.full((len(prompts), int(lengths.max())), self.policy.tokenizer.pad)
-        for row, prompt in enumerate(prompts):
+        padded = torch.full((len(different), int(lengths.max())), self.policy.tokenizer.pad)
+        for row, prompt in enumerate(different):
             padded[row, : len(prompt)] = torch.tensor(prompt)
-        hidden, cache = decoder.prefill(padded.to(device), lengths.to(device), repeats, capacity)
+        hidden, cache = decoder.prefill(padded.to(device), lengths.to(device), owner.to(device), capacity)
         written = _Written(
             torch.full((n, capacity), self.policy.tokenizer.pad, device=device),
             torch.zeros(n, capacity, dtype=torch.int8, device=device),
             torch.zeros(n, capacity, dtype=torch.bool, device=device),
             torch.zeros(n, capacity, device=device),
         )
-        written.tokens[:, : padded.shape[1]] = padded.to(device).repeat_interleave(repeats, 0)
+        written.tokens[:, : padded.shape[1]] = padded[owner].to(device)
         written.segment[torch.arange(capacity, device=device) < cache.slots[:, None]] = int(SegmentKind.PROMPT)
         uniforms = row_uniforms(sampling.seed, range(first, first + n), budget + self.codes_per_shape).to(device)
-        hidden = self._reason(decoder, hidden, cache, written, uniforms[:, :budget], sampling)
-        self._shape(decoder, hidden, cache, written, uniforms[:, budget:], sampling)
+        step = stepper(decoder, cache)
+        hidden = self._reason(step, head, hidden, cache, written, uniforms[:, :budget], sampling)
+        self._shape(step, head, hidden, cache, written, uniforms[:, budget:], sampling)
         return written
 
     def _reason(
         self,
-        decoder: CachedDecoder,
+        step: Step,
+        whole_head: Tensor,
         hidden: Tensor,
         cache: Cache,
         written: _Written,
@@ -114,7 +127,7 @@ class LockstepEngine:
         """Write every row's reasoning and its `<mesh-start>`; returns the hidden states after that."""
         kind, start = SegmentKind.REASONING, self.policy.tokenizer.vocabulary.start_id
         support = self.policy.supports[kind]
-        ids, head = support.ids.to(hidden.device), self._rows(kind)
+        ids, head = support.ids.to(hidden.device), support.weight_views(whole_head)
         active = torch.ones(len(hidden), dtype=torch.bool, device=hidden.device)
         last = uniforms.shape[1] - 1
         for index in range(last + 1):
@@ -124,7 +137,7 @@ class LockstepEngine:
                 column, logprobs = draw(_logits(hidden, head), uniforms[:, index], sampling)
                 tokens = ids[column]
             written.put(active.nonzero()[:, 0], cache.slots, tokens, kind, logprobs)
-            fed = decoder.step(tokens, cache, int(cache.slots.max()) + 1)
+            fed = step(tokens, int(cache.slots.max()) + 1)
             hidden = torch.where(active[:, None], fed, hidden)
             cache.slots[active] += 1
             active &= tokens != start
@@ -134,7 +147,8 @@ class LockstepEngine:
 
     def _shape(
         self,
-        decoder: CachedDecoder,
+        step: Step,
+        whole_head: Tensor,
         hidden: Tensor,
         cache: Cache,
         written: _Written,
@@ -143,7 +157,8 @@ class LockstepEngine:
     ) -> None:
         """Write every row's codes and its `<mesh-end>`."""
         kind = SegmentKind.SHAPE
-        ids, head = self.policy.supports[kind].ids.to(hidden.device), self._rows(kind)
+        support = self.policy.supports[kind]
+        ids, head = support.ids.to(hidden.device), support.weight_views(whole_head)
         rows = torch.arange(len(hidden), device=hidden.device)
         filled = int(cache.slots.max()) + 1
         for index in range(self.codes_per_shape):
@@ -151,31 +166,27 @@ class LockstepEngine:
             tokens = ids[column]
             written.put(rows, cache.slots, tokens, kind, logprobs)
             if index < self.codes_per_shape - 1:
-                hidden = decoder.step(tokens, cache, filled + index)
+                hidden = step(tokens, filled + index)
             cache.slots.add_(1)
         ends = torch.full_like(cache.slots, self.policy.tokenizer.vocabulary.end_id)
         written.put(rows, cache.slots, ends, kind, None)
 
-    def _rows(self, kind: SegmentKind) -> list[Tensor]:
-        views = self.policy.supports[kind].weight_views(self.policy.head_weight)
-        return [view.detach().to(self.dtype) for view in views]
 
-
-def _logits(hidden: Tensor, head: list[Tensor]) -> Tensor:
+def _logits(hidden: Tensor, head: Sequence[Tensor]) -> Tensor:
     parts = [torch.nn.functional.linear(hidden, rows) for rows in head]
     return torch.cat(parts, -1) if len(parts) > 1 else parts[0]
 
 
 def _joined(parts: list[_Written], pad: int) -> Rollouts:
-    """All rows in one batch, cut to the longest."""
+    """All rows in one batch on the CPU, cut to the longest."""
     width = max(int((part.segment != 0).sum(1).max()) for part in parts)
 
     def fitted(columns: list[Tensor], fill: int = 0) -> Tensor:
         grown = [torch.nn.functional.pad(x, (0, max(0, width - x.shape[1])), value=fill) for x in columns]
-        return torch.cat([x[:, :width] for x in grown])
+        return torch.cat([x[:, :width] for x in grown]).cpu()
 
     tokens = fitted([part.tokens for part in parts], pad)
-    rows = torch.arange(len(tokens), device=tokens.device)
+    rows = torch.arange(len(tokens))
     return Rollouts(
         tokens,
         fitted([part.segment for part in parts]),

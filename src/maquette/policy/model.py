@@ -19,6 +19,7 @@ from transformers import AutoConfig, PreTrainedModel, Qwen2_5_VLForConditionalGe
 from transformers.utils.logging import disable_progress_bar
 
 from maquette.policy.head import supports
+from maquette.policy.sharding import whole
 from maquette.policy.tokenizer import PolicyTokenizer
 from maquette.types import SegmentKind
 
@@ -116,14 +117,21 @@ class Policy(nn.Module):
         whole = (torch.nn.functional.linear(hidden, self.head_weight).float() / temperature).logsumexp(-1)
         return (inside.logsumexp(-1) - whole).clamp(max=0.0)
 
-    def save(self, folder: Path, dtype: torch.dtype = torch.float32) -> None:
-        """Hugging Face layout: config.json, model.safetensors (values in `dtype`), tokenizer.json."""
+    def save(self, folder: Path, dtype: torch.dtype = torch.float32, *, write: bool = True) -> None:
+        """Hugging Face layout: config.json, model.safetensors (values in `dtype`), tokenizer.json.
+
+        With weights that are sharded over processes, every process calls it and one of them has `write`.
+        """
+        stored: dict[int, Tensor] = {}
+        state: dict[str, Tensor] = {}
+        for name, value in self.model.state_dict(keep_vars=True).items():
+            if id(value) not in stored:  # tied weights stay one tensor, so that they are written once
+                stored[id(value)] = whole(value.detach()).to("cpu", dtype)
+            state[name] = stored[id(value)]
+        if not write:
+            return
         folder.mkdir(parents=True, exist_ok=True)
         disable_progress_bar()  # transformers draws one on stderr for what takes milliseconds
-        weights = self.model.state_dict()
-        stored = {value.data_ptr(): value.detach().to("cpu", dtype) for value in weights.values()}
-        # tied weights stay one tensor, so that they are written once
-        state = {name: stored[value.data_ptr()] for name, value in weights.items()}
         self.model.save_pretrained(folder, state_dict=state)
         self.tokenizer.save(folder)
 

@@ -41,12 +41,18 @@ def draw_prompts(
 
 
 def minibatch_rows(
-    answers: Int64[Tensor, " n"], count: int, *, group_size: int, seed: Sequence[int]
+    answers: Int64[Tensor, " n"], count: int, *, group_size: int, seed: Sequence[int], first_group: int = 0
 ) -> list[Int64[Tensor, " m"]]:
-    """Rows of each of `count` minibatches; whole groups, in an order that is a function of `seed`."""
-    group = answers // group_size
-    order = np.random.default_rng(list(seed)).permutation(int(group.max()) + 1)
-    return [torch.isin(group, torch.from_numpy(part)).nonzero()[:, 0] for part in np.array_split(order, count)]
+    """Rows of each of `count` minibatches; whole groups, dealt by a function of `seed` and of their place among all groups.
+
+    Of every `count` consecutive groups each minibatch gets one: a process that holds some of the groups (from `first_group` on)
+    has its even share of every minibatch, and who holds what changes no minibatch.
+    """
+    place = first_group + answers // group_size
+    blocks = int(place.max()) // count + 1
+    rng = np.random.default_rng(list(seed))
+    dealt = torch.from_numpy(np.concatenate([rng.permutation(count) for _ in range(blocks)]))
+    return [(dealt[place] == index).nonzero()[:, 0] for index in range(count)]
 
 
 def micro_batch_rows(rollouts: Rollouts, most_tokens: int) -> list[Int64[Tensor, " m"]]:
@@ -100,9 +106,9 @@ def token_weights(rollouts: Rollouts, reasoning: Sequence[float]) -> Float[Tenso
     return torch.where(rollouts.segment == SegmentKind.REASONING, own, 1.0) * rollouts.sampled
 
 
-def denominators(batch: Batch, stages: int, longest: int) -> Denominators:
-    """Weights of sampled tokens, and sequences with a token that counts, of each stage."""
-    stage, weights = batch.rollouts.stage, batch.weights.sum(1)
+def denominators(batch: Batch, rows: Int64[Tensor, " m"], stages: int, longest: int) -> Denominators:
+    """Weights of sampled tokens, and sequences with a token that counts, of each stage among `rows`."""
+    stage, weights = batch.rollouts.stage[rows], batch.weights[rows].sum(1)
     tokens = torch.zeros(stages).index_add(0, stage, weights)
     sequences = torch.zeros(stages).index_add(0, stage, (weights > 0).float())
     return Denominators(tokens, sequences, longest)

@@ -2,7 +2,8 @@
 
 A checkpoint is a folder `step-000010`: `state.safetensors` (weights, optimiser, generator states) and `state.json` (the next step,
 and what else the run carries).
-It is written beside under another name, synced, and renamed: what has the right name is whole.
+It is written beside under another name, synced, and renamed: what has the right name is whole. It holds whole tensors however the
+weights were spread, so that a run of any number of processes goes on from it.
 """
 
 from __future__ import annotations
@@ -19,8 +20,12 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
+from maquette.policy.sharding import like, overwrite, whole
+from maquette.training.distributed import Processes
+
 PATTERN = re.compile(r"step-(\d{6,})")
 RNG = "random.torch"
+ALONE = Processes()
 
 
 def save_checkpoint(
@@ -31,15 +36,24 @@ def save_checkpoint(
     *,
     keep: int,
     run: Mapping[str, object] | None = None,
+    processes: Processes = ALONE,
 ) -> Path:
     """`folder/step-STEP`, where STEP is the first step that is still to be done; the `keep` newest stay.
 
-    `run` is what else a run carries from step to step, as JSON; `load_run` gives it back.
-    Raises ValueError where the disk is full or read-only; earlier checkpoints are then untouched.
+    `run` is what else a run carries from step to step, as JSON; `load_run` gives it back. Every process calls it, the first one
+    writes. Raises ValueError where the disk is full or read-only; earlier checkpoints are then untouched.
     """
+    state = gather_state(policy, optimizer, keep=processes.first)
+    facts = {"step": step, "run": dict(run or {})}
+    return processes.first_does(lambda: write_checkpoint(folder, facts, state, keep=keep))
+
+
+def write_checkpoint(folder: Path, facts: Mapping[str, object], state: Mapping[str, Tensor], *, keep: int) -> Path:
+    """The part of `save_checkpoint` that touches the disk."""
+    step = facts["step"]
     final, partial = folder / f"step-{step:06d}", folder / f".partial-{step:06d}"
     try:
-        _write(partial, {"step": step, "run": dict(run or {})}, gather_state(policy, optimizer))
+        _write(partial, facts, state)
         if final.exists():
             shutil.rmtree(final)
         partial.rename(final)
@@ -71,8 +85,11 @@ def load_checkpoint(path: Path, policy: nn.Module, optimizer: torch.optim.Optimi
     names = [name for name, _ in policy.named_parameters()]
     load_weights(policy, {name: state[f"policy.{name}"] for name in names if f"policy.{name}" in state})
     moments = {
-        index: {key: state[f"optimiser.{name}:{key}"] for key in ("step", "exp_avg", "exp_avg_sq")}
-        for index, name in enumerate(names)
+        index: {
+            "step": state[f"optimiser.{name}:step"],
+            **{key: like(state[f"optimiser.{name}:{key}"], parameter) for key in ("exp_avg", "exp_avg_sq")},
+        }
+        for index, (name, parameter) in enumerate(policy.named_parameters())
         if f"optimiser.{name}:step" in state
     }
     optimizer.load_state_dict({"state": moments, "param_groups": optimizer.state_dict()["param_groups"]})
@@ -96,17 +113,26 @@ def load_weights(policy: nn.Module, weights: Mapping[str, Tensor]) -> None:
             raise ValueError(
                 f"The checkpoint's {name} has shape {list(weights[name].shape)}, the model's has {list(parameter.shape)}."
             )
-        parameter.data.copy_(weights[name])
+        overwrite(parameter, weights[name])
 
 
-def gather_state(policy: nn.Module, optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
-    """Weights (tied ones once), AdamW's moments by the weight's name, torch's generator; nothing else is random in a run."""
-    named = list(policy.named_parameters())
-    state = {f"policy.{name}": parameter.detach().contiguous() for name, parameter in named}
+def gather_state(policy: nn.Module, optimizer: torch.optim.Optimizer, *, keep: bool = True) -> dict[str, Tensor]:
+    """Weights (tied ones once), AdamW's moments by the weight's name, torch's generator; nothing else is random in a run.
+
+    Whole tensors on the CPU. A process that does not `keep` them takes part in gathering each and holds none.
+    """
+    state: dict[str, Tensor] = {}
+
+    def add(name: str, value: Tensor) -> None:
+        full = whole(value.detach())
+        if keep:
+            state[name] = full.cpu().contiguous()
+
     moments = optimizer.state_dict()["state"]
-    for index, (name, _) in enumerate(named):
+    for index, (name, parameter) in enumerate(policy.named_parameters()):
+        add(f"policy.{name}", parameter)
         for key, value in moments.get(index, {}).items():
-            state[f"optimiser.{name}:{key}"] = value.contiguous()
+            add(f"optimiser.{name}:{key}", value)
     return state | {RNG: torch.get_rng_state()}
 
 

@@ -18,6 +18,8 @@ from torch import Tensor
 from maquette.config import DynamicConfig, StageSpec
 from maquette.training.advantages import Mixing, mix, returns
 from maquette.training.batches import draw_prompts
+from maquette.training.checkpoint import ALONE
+from maquette.training.distributed import Processes, join_scores
 from maquette.training.groups import Answered, gather_groups
 from maquette.types import Prompt, Scores
 
@@ -51,6 +53,9 @@ class Collected:
     """A full batch of groups, and which of their stages may teach."""
 
     answered: Answered
+    """This process's own."""
+    scores: Scores
+    """Everybody's, as `informative`."""
     informative: Bool[Tensor, "p s"]
     numbers: dict[str, float]
     """For the log: rounds, dropped groups, and what they cost."""
@@ -77,13 +82,17 @@ def collect(
     size: int,
     seed: int,
     mixing: Mixing,
+    processes: Processes = ALONE,
 ) -> Collected:
     """`size` groups with as many informative ones as the budget brings; `answer(prompts, round)` rolls out and scores.
 
     Each round asks for as many fresh prompts as are missing. What is still missing when the budget or the prompt set is spent is
     made up by groups that were dropped; their stages are not informative, so their advantages are 0 and only the KL sees them.
+
+    Of several processes each answers its share of the prompts; all know all scores. Without dynamic sampling there is one round.
     """
     rounds: list[Answered] = []
+    everybodys: list[Scores] = []
     kept: list[tuple[int, int]] = []
     dropped: list[tuple[int, int]] = []
     verdicts: list[Bool[Tensor, "_ s"]] = []
@@ -95,13 +104,14 @@ def collect(
         taken += [prompt.id for prompt in drawn]
         left -= fresh
         rounds.append(answer(drawn, len(rounds)))
-        found = group_returns(rounds[-1].scores, stages, group_size=rounds[-1].generation.group_size, mixing=mixing)
+        everybodys.append(join_scores(processes.gather(rounds[-1].scores)))
+        found = group_returns(everybodys[-1], stages, group_size=rounds[-1].generation.group_size, mixing=mixing)
         verdicts.append(informative(found, state.means, settings))
         means.append(torch.where(found.judged, found.raw.mean(1), torch.nan))
         for group, useful in enumerate(verdicts[-1].any(1).tolist()):
             (kept if useful else dropped).append((len(rounds) - 1, group))
     chosen = sorted(kept + dropped[: size - len(kept)])
-    tokens = [sampled_tokens(one) for one in rounds]
+    tokens = [[n for own in processes.gather(sampled_tokens(one)) for n in own] for one in rounds]
     spent = sum(tokens[index][group] for index, group in dropped)
     total = sum(sum(own) for own in tokens)
     numbers = {"tokens/step": total, "tokens/total": state.tokens + total} | (
@@ -114,8 +124,10 @@ def collect(
         if settings.enabled
         else {"dynamic/uninformative": len(dropped)}
     )
+    answered = gather_groups(rounds, chosen) if processes.count == 1 else rounds[0]
     return Collected(
-        gather_groups(rounds, chosen),
+        answered,
+        answered.scores if processes.count == 1 else everybodys[0],
         torch.stack([verdicts[index][group] for index, group in chosen]),
         {name: float(value) for name, value in numbers.items()},
         RunState(cursor, state.tokens + total, remember(state.means, torch.cat(means), settings.window)),

@@ -5,157 +5,120 @@ from __future__ import annotations
 import resource
 import signal
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from contextlib import ExitStack, contextmanager
+from dataclasses import asdict
 from pathlib import Path
 from types import FrameType
 
+import numpy as np
+import torch
 import yaml
 from jaxtyping import Float64
 from torch import Tensor
 
-from maquette.codec.voxel_codec import VoxelCodec
 from maquette.config import Config
 from maquette.config_file import dump_config
 from maquette.generate import generate
-from maquette.policy.lockstep import LockstepEngine
-from maquette.policy.model import Policy, load_policy
-from maquette.prompts.sets import load_prompts
-from maquette.protocols import Mesher, RolloutEngine, Sampling
-from maquette.rendering.cameras import CAMERAS
-from maquette.rewards.ensemble import Ensemble, build_ensemble
-from maquette.shape.surface import SurfaceMesher
+from maquette.policy.model import Policy
+from maquette.protocols import Sampling
 from maquette.tracking import Stopwatch, Trackers, make_run_folder, open_trackers, provenance, read_metrics, tell
-from maquette.training.advantages import ADVANTAGES, mix, returns, stage_advantages
+from maquette.training.advantages import mix, returns, stage_advantages
 from maquette.training.checkpoint import list_checkpoints, load_checkpoint, load_run, save_checkpoint
+from maquette.training.distributed import Processes
 from maquette.training.dynamic import Collected, RunState, collect
 from maquette.training.groups import Answered
 from maquette.training.live import Monitor
-from maquette.training.losses import LOSSES
-from maquette.training.samples import best_of, log_samples, summary, variety
+from maquette.training.parts import Parts, load_parts, shared_by
+from maquette.training.samples import best_of, choose_samples, log_samples, reasoning_lengths, summary, variety
 from maquette.training.update import Learner, make_optimizer, set_learning_rate, update
-from maquette.types import Cameras, Generation, Prompt, Scores
+from maquette.types import Generation, Prompt, Scores
 
 FREE_KEYS = ("steps", "sample_every", "checkpoint_every", "keep_checkpoints", "track")
 """May differ when a run is resumed: they change how long it runs and what is written, never a number."""
 
 
-@dataclass(frozen=True)
-class Parts:
-    """Everything that a run is made of, built once."""
-
-    policy: Policy
-    reference: Policy | None
-    engine: RolloutEngine
-    codec: VoxelCodec
-    mesher: Mesher
-    cameras: Cameras
-    prompts: Sequence[Prompt]
-    ensemble: Ensemble
-
-
-def load_parts(config: Config) -> Parts:
-    """Parts by the names in a config. ValueError says which is missing, or that the prompts are too few."""
-    known_algorithm(config)
-    if config.cameras not in CAMERAS:
-        raise ValueError(f"There is no camera protocol {config.cameras!r}; known are {', '.join(CAMERAS)}.")
-    prompts = load_prompts(config.prompts, count=config.prompt_count)
-    if len(prompts) < config.prompts_per_step:
-        raise ValueError(
-            f"A step takes {config.prompts_per_step} prompts, the set {config.prompts} has {len(prompts)}: "
-            "lower prompts_per_step or add prompts."
-        )
-    policy, codec = load_policy(config.model), VoxelCodec.load(config.codec)
-    if policy.codebook_size != codec.codebook_size:
-        raise ValueError(
-            f"The model {config.model} writes {policy.codebook_size} codes, the codec {config.codec} reads "
-            f"{codec.codebook_size}: take the codec that the model was trained with."
-        )
-    needs_reference = config.algorithm.kl != "none" and config.algorithm.kl_beta > 0
-    return Parts(
-        policy=policy,
-        reference=load_policy(config.model).requires_grad_(False) if needs_reference else None,
-        engine=LockstepEngine(policy, codec.codes_per_shape),
-        codec=codec,
-        mesher=SurfaceMesher(),
-        cameras=CAMERAS[config.cameras],
-        prompts=prompts,
-        ensemble=build_ensemble(config.stages, reduce=config.reduce),
-    )
-
-
-def known_algorithm(config: Config) -> None:
-    """ValueError where the loss or the advantage has no function of that name."""
-    tables = {"loss": [*LOSSES, "none"], "advantage": list(ADVANTAGES)}
-    for key, known in tables.items():
-        name = getattr(config.algorithm, key)
-        if name not in known:
-            raise ValueError(f"algorithm.{key} is {name!r}; there are {', '.join(known)}.")
-
-
-def train(config: Config, out: Path, *, resume: bool = False, command: str = "") -> Path:
+def train(config: Config, out: Path, *, resume: bool = False, command: str = "") -> Path | None:
     """Runs the whole of `config` into the folder `out`; what comes out is the folder of the trained policy, `out/policy`.
+
+    Under a launcher it is one process of the run: see `Processes.join`. None for all but the first.
 
     With `resume`, goes on from the newest checkpoint in `out`. ValueError: a folder that cannot be written, holds a run
     already, or was made by another config; a reward, loss or gradient that is not finite.
     """
-    parts = load_parts(config)
-    prepare_folder(config, out, resume=resume, command=command)
-    return run(config, parts, out)
+    processes = Processes.join()
+    shared_by(config, processes)
+    parts = load_parts(config, processes)
+    processes.first_does(lambda: prepare_folder(config, out, resume=resume, command=command))
+    trained = run(config, parts, out)
+    processes.leave()
+    return trained if processes.first else None
 
 
 def run(config: Config, parts: Parts, out: Path) -> Path:
     """The loop over given parts, from the newest checkpoint in `out` if there is one."""
-    learner = Learner(
-        parts.policy,
-        parts.reference,
+    processes, learner, checkpoints = parts.processes, make_learner(config, parts), out / "checkpoints"
+    found = processes.first_does(lambda: list_checkpoints(checkpoints))
+    start = load_checkpoint(found[-1], parts.policy, learner.optimizer) if found else 0
+    state = RunState.from_json(load_run(found[-1])) if found else RunState()
+    settings = asdict(config)
+    tracker = open_trackers(out, config.track, settings=settings, resume_at=start) if processes.first else Trackers(())
+    with ExitStack() as stack:
+        stack.callback(tracker.close)
+        asked = stack.enter_context(stop_requests())
+        monitor = Monitor(config.steps, read_metrics(out / "metrics.jsonl")) if processes.first else None
+        if monitor:
+            stack.enter_context(monitor.shown())
+        for step in range(start, config.steps):
+            measured, state = train_step(config, parts, learner, step, state, tracker, out)
+            tracker.log(step, measured)
+            if monitor:
+                monitor.step(step, measured)
+            done, stopping = step + 1, processes.most(len(asked)) > 0
+            if done == config.steps or done % config.checkpoint_every == 0 or stopping:
+                save_checkpoint(
+                    checkpoints,
+                    done,
+                    parts.policy,
+                    learner.optimizer,
+                    keep=config.keep_checkpoints,
+                    run=state.to_json(),
+                    processes=processes,
+                )
+            if stopping and done < config.steps:
+                if processes.first:
+                    tell(f"Stopped at a checkpoint after step {done}; go on with --resume {out}.")
+                break
+    parts.policy.save(out / "policy", write=processes.first)
+    return out / "policy"
+
+
+def make_learner(config: Config, parts: Parts) -> Learner:
+    """The policy spread over the processes, and then (the order matters: moments lie where the weights lie) its optimiser."""
+    policy = parts.processes.spread(parts.policy)
+    own = isinstance(parts.reference, Policy)  # else it is the policy itself in another guise, and spread already
+    return Learner(
+        policy,
+        parts.processes.shard(parts.reference) if own else parts.reference,
         make_optimizer(parts.policy, config.optimiser),
         config.algorithm,
         config.optimiser,
         config.temperature,
         tuple(stage.reasoning_weight for stage in config.stages),
+        parts.processes,
     )
-    checkpoints = out / "checkpoints"
-    found = list_checkpoints(checkpoints)
-    start = load_checkpoint(found[-1], parts.policy, learner.optimizer) if found else 0
-    state = RunState.from_json(load_run(found[-1])) if found else RunState()
-    tracker = open_trackers(out, config.track, settings=asdict(config), resume_at=start)
-    try:
-        monitor = Monitor(config.steps, read_metrics(out / "metrics.jsonl"))
-        with stop_requests() as asked, monitor.shown():
-            for step in range(start, config.steps):
-                measured, state = train_step(config, parts, learner, step, state, tracker, out)
-                tracker.log(step, measured)
-                monitor.step(step, measured)
-                done = step + 1
-                if done == config.steps or done % config.checkpoint_every == 0 or asked:
-                    save_checkpoint(
-                        checkpoints,
-                        done,
-                        parts.policy,
-                        learner.optimizer,
-                        keep=config.keep_checkpoints,
-                        run=state.to_json(),
-                    )
-                if asked and done < config.steps:
-                    tell(f"Stopped at a checkpoint after step {done}; go on with --resume {out}.")
-                    break
-    finally:
-        tracker.close()
-    parts.policy.save(out / "policy")
-    return out / "policy"
 
 
 def train_step(
     config: Config, parts: Parts, learner: Learner, step: int, state: RunState, tracker: Trackers, out: Path
 ) -> tuple[dict[str, float], RunState]:
-    """One batch of prompts, from text to new weights; its numbers, and where the run then stands."""
-    clock = Stopwatch()
+    """One batch of prompts, from text to new weights; its numbers, which are those of all processes, and where the run then stands."""
+    clock, processes = Stopwatch(), parts.processes
     with clock("step"):
         collected = collect_groups(config, parts, step, state, clock)
-        generation, scores = collected.answered.generation, collected.answered.scores
+        mine = processes.share(config.prompts_per_step)
+        answers = slice(mine.start * config.group_size, mine.stop * config.group_size)
         advantages = stage_advantages(
-            scores,
+            collected.scores,
             config.stages,
             group_size=config.group_size,
             mixing=config.algorithm.mixing,
@@ -163,33 +126,53 @@ def train_step(
             informative=collected.informative,
         )
         rate = set_learning_rate(learner.optimizer, config.optimiser, step)
-        learns = config.algorithm.loss != "none"
-        measured = (
-            update(
+        measured: dict[str, float] = {}
+        if config.algorithm.loss != "none":
+            measured = update(
                 learner,
-                generation.rollouts,
-                advantages,
+                collected.answered.generation.rollouts,
+                advantages[answers],
                 group_size=config.group_size,
                 seed=(config.seed, step),
                 clock=clock,
             )
-            if learns
-            else {}
-        )
         parts.engine.load_weights(parts.policy.state_dict())
     if config.sample_every and step % config.sample_every == 0:
-        log_samples(tracker, out, step, generation, scores, ranking(config, scores), advantages)
+        own, order = collected.answered, ranking(config, collected.scores)
+        chosen = choose_samples(own.generation, own.scores, advantages[answers], order, answers.start)
+        everybodys = [sample for some in processes.gather(chosen) for sample in some]
+        if processes.first:
+            log_samples(tracker, out, step, everybodys)
     seconds = {f"seconds/{name}": value for name, value in clock.seconds.items()}
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
-    seen = summary(generation, scores) | variety(generation) | best_of(scores, config.stages, config.group_size)
+    seen = describe_step(config, collected, processes)
     return seen | collected.numbers | measured | {"lr": rate, "memory_gib": peak} | seconds, collected.state
+
+
+def describe_step(config: Config, collected: Collected, processes: Processes) -> dict[str, float]:
+    """Means over everybody's answers: rewards, failures, reasoning lengths, variety, and what best-of-n would earn."""
+    generation = collected.answered.generation
+    gathered = processes.gather((reasoning_lengths(generation.rollouts), len(generation.prompts), variety(generation)))
+    lengths, groups, varieties = zip(*gathered, strict=True)
+    unlike = {name: float(np.average([one[name] for one in varieties], weights=groups)) for name in varieties[0]}
+    means = summary([stage.name for stage in config.stages], collected.scores, torch.cat(lengths))
+    return means | unlike | best_of(collected.scores, config.stages, config.group_size)
 
 
 def collect_groups(config: Config, parts: Parts, step: int, state: RunState, clock: Stopwatch) -> Collected:
     """The step's batch of groups: rolled out and scored, in several rounds where sampling is dynamic."""
 
     def answer(prompts: tuple[Prompt, ...], number: int) -> Answered:
-        generation = roll_out(config, parts, prompts, step, clock, number=number)
+        mine = parts.processes.share(len(prompts))
+        generation = roll_out(
+            config,
+            parts,
+            prompts[mine.start : mine.stop],
+            step,
+            clock,
+            number=number,
+            first_row=mine.start * config.group_size,
+        )
         with clock("score"):
             return Answered(generation, parts.ensemble.score(generation))
 
@@ -202,13 +185,22 @@ def collect_groups(config: Config, parts: Parts, step: int, state: RunState, clo
         size=config.prompts_per_step,
         seed=config.seed,
         mixing=config.algorithm.mixing,
+        processes=parts.processes,
     )
 
 
 def roll_out(
-    config: Config, parts: Parts, prompts: Sequence[Prompt], step: int, clock: Stopwatch, *, number: int = 0
+    config: Config,
+    parts: Parts,
+    prompts: Sequence[Prompt],
+    step: int,
+    clock: Stopwatch,
+    *,
+    number: int = 0,
+    first_row: int = 0,
 ) -> Generation:
-    """Answers of a step's round; their seed is a function of seed, step and the round's number."""
+    """Answers of a step's round; their random numbers are a function of seed, step, round, and their place in the whole round."""
+    seed = config.seed * 1_000_003 + step + (number << 40)
     return generate(
         prompts,
         config.stages,
@@ -217,7 +209,7 @@ def roll_out(
         mesher=parts.mesher,
         cameras=parts.cameras,
         group_size=config.group_size,
-        sampling=Sampling(temperature=config.temperature, seed=config.seed * 1_000_003 + step + (number << 40)),
+        sampling=Sampling(temperature=config.temperature, seed=seed, first_row=first_row),
         render_size=config.render_size,
         clock=clock,
     )

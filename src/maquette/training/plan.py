@@ -9,7 +9,7 @@ from maquette.config import Config
 from maquette.config_file import dump_config
 from maquette.policy.tokenizer import PolicyTokenizer
 from maquette.prompts.instructions import user_turn
-from maquette.training.loop import Parts
+from maquette.training.parts import Parts
 from maquette.types import Prompt
 
 FLOAT = 4

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from math import comb
 from pathlib import Path
 
@@ -18,25 +18,45 @@ from maquette.config import StageSpec
 from maquette.protocols import Tracker
 from maquette.tracking import make_run_folder
 from maquette.training.advantages import mix
-from maquette.types import Generation, Scores, Views
+from maquette.types import Generation, Rollouts, Scores, SegmentKind, Views
 
 
-def log_samples(
-    tracker: Tracker,
-    folder: Path,
-    step: int,
+@dataclass(frozen=True)
+class Sample:
+    """One answer that a person should see."""
+
+    name: str
+    record: dict[str, object]
+    views: Views
+    captions: tuple[str, ...]
+
+
+def choose_samples(
     generation: Generation,
     scores: Scores,
-    ranking: Float[Tensor, " a"],
     advantages: Float[Tensor, "a s k"],
-) -> None:
+    ranking: Float[Tensor, " all"],
+    first_answer: int = 0,
+) -> list[Sample]:
+    """The best and the worst of all answers, as far as they are among these, which stand from `first_answer` on in `ranking`."""
+    chosen = []
+    for name, place in (("best", int(ranking.argmax())), ("worst", int(ranking.argmin()))):
+        answer = place - first_answer
+        if 0 <= answer < len(scores.failed):
+            captions = tuple(
+                f"{stage.name}: {stage.reasoning[answer] or 'no reasoning'}" for stage in generation.stages
+            )
+            record = describe(generation, scores, advantages, answer)
+            chosen.append(Sample(name, record, views_of(generation, answer), captions))
+    return chosen
+
+
+def log_samples(tracker: Tracker, folder: Path, step: int, chosen: Sequence[Sample]) -> None:
     """Writes `samples/best-STEP` and `samples/worst-STEP`: a picture (one row per stage) and the same in words as JSON."""
     samples = make_run_folder(folder / "samples")
-    for name, answer in (("best", int(ranking.argmax())), ("worst", int(ranking.argmin()))):
-        record = describe(generation, scores, advantages, answer)
-        (samples / f"{name}-{step:06d}.json").write_text(json.dumps(record, indent=1) + "\n")
-        captions = [f"{stage.name}: {stage.reasoning[answer] or 'no reasoning'}" for stage in generation.stages]
-        tracker.log_views(step, name, views_of(generation, answer), captions)
+    for sample in chosen:
+        (samples / f"{sample.name}-{step:06d}.json").write_text(json.dumps(sample.record, indent=1) + "\n")
+        tracker.log_views(step, sample.name, sample.views, sample.captions)
 
 
 def describe(
@@ -81,19 +101,23 @@ def views_of(generation: Generation, answer: int) -> Views:
     )
 
 
-def summary(generation: Generation, scores: Scores) -> dict[str, float]:
+def reasoning_lengths(rollouts: Rollouts) -> Float[Tensor, "a s"]:
+    """Sampled reasoning tokens of each answer and stage."""
+    lengths = ((rollouts.segment == SegmentKind.REASONING) & rollouts.sampled).sum(1).float()
+    return rearrange(lengths, "(a s) -> a s", s=int(rollouts.stage.max()) + 1)
+
+
+def summary(stages: Sequence[str], scores: Scores, lengths: Float[Tensor, "a s"]) -> dict[str, float]:
     """Means over all answers, failed ones included: each reward part, the failed and missing shares, reasoning length."""
     numbers: dict[str, float] = {}
-    for s, stage in enumerate(generation.stages):
+    for s, stage in enumerate(stages):
         for k, name in enumerate(scores.names):
             seen = scores.values[k, :, s][~scores.missing[k, :, s] & ~scores.values[k, :, s].isnan()]
             if len(seen):
-                numbers[f"reward/{stage.name}/{name}"] = float(seen.mean())
-        numbers[f"failed/{stage.name}"] = float(stage.failed.mean())
-        numbers[f"missing/{stage.name}"] = missing_share(scores, s)
-        here = generation.rollouts.stage == s
-        reasoning = ((generation.rollouts.segment[here] == 2) & generation.rollouts.sampled[here]).sum(1)
-        numbers[f"reasoning_tokens/{stage.name}"] = float(reasoning.float().mean())
+                numbers[f"reward/{stage}/{name}"] = float(seen.mean())
+        numbers[f"failed/{stage}"] = float(scores.failed[:, s].double().mean())
+        numbers[f"missing/{stage}"] = missing_share(scores, s)
+        numbers[f"reasoning_tokens/{stage}"] = float(lengths[:, s].mean())
     return numbers
 
 

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
-from jaxtyping import Bool, Float, Float64
+from jaxtyping import Bool, Float, Float64, Int64
 from torch import Tensor, nn
 
 from maquette.config import AlgorithmConfig, OptimiserConfig
 from maquette.policy.logprobs import LogProbs, sequence_logprobs
 from maquette.policy.model import Outside
+from maquette.policy.sharding import whole
 from maquette.tracking import Stopwatch
 from maquette.training.advantages import token_advantages
 from maquette.training.batches import denominators, micro_batch_rows, minibatch_rows, rows_of, take, token_weights
+from maquette.training.distributed import Processes
 from maquette.training.losses import LOSSES, Denominators, LossInputs, LossSettings, clip_fraction, divergence
 from maquette.types import Batch, Rollouts, SegmentKind
 
@@ -31,6 +33,7 @@ class Learner:
     temperature: float
     reasoning_weights: tuple[float, ...] = (1.0,)
     """Weight of a reasoning token, by stage."""
+    processes: Processes = field(default_factory=Processes)
 
     @property
     def settings(self) -> LossSettings:
@@ -80,18 +83,25 @@ def update(
 ) -> dict[str, float]:
     """Every pass and minibatch over one rollout; metrics are means over sampled tokens, of the first pass unless said.
 
-    Raises ValueError for a loss or gradient that is not finite, before the optimiser sees it.
+    `rollouts` and `advantages` are this process's own; metrics are those of all processes. Raises ValueError for a loss or
+    gradient that is not finite, before the optimiser sees it.
     """
+    processes = learner.processes
     batch = make_batch(learner, rollouts, advantages, clock)
-    longest = int(rollouts.sampled.sum(1).max())
+    longest = processes.most(int(rollouts.sampled.sum(1).max()))
+    first_group = sum(processes.gather(int(rollouts.answer.max()) // group_size + 1)[: processes.rank])
     measured: list[dict[str, float]] = []
     for epoch in range(learner.algorithm.updates_per_rollout):
-        for rows in minibatch_rows(
-            rollouts.answer, learner.algorithm.minibatches, group_size=group_size, seed=(*seed, epoch)
-        ):
-            part = take(batch, rows) if len(rows) < len(rollouts.answer) else batch
-            counts = denominators(part, advantages.shape[1], longest)
-            measured.append(optimise(learner, part, counts, clock))
+        dealt = minibatch_rows(
+            rollouts.answer,
+            learner.algorithm.minibatches,
+            group_size=group_size,
+            seed=(*seed, epoch),
+            first_group=first_group,
+        )
+        for rows in dealt:
+            own = denominators(batch, rows, advantages.shape[1], longest)
+            measured.append(optimise(learner, batch, rows, of_all(own, learner), clock))
     first, last = measured[0], measured[-1]
     return first | {"clip_fraction": last["clip_fraction"], "ratio_max": last["ratio_max"]}
 
@@ -116,35 +126,78 @@ def make_batch(learner: Learner, rollouts: Rollouts, advantages: Float64[Tensor,
 def frozen(learner: Learner, policy: nn.Module, rollouts: Rollouts) -> Float[Tensor, "n t"]:
     """Log-probs without gradient, computed in the very micro-batches of the update, so that ratios are exactly 1."""
     result = torch.zeros_like(rollouts.logprobs)
-    for rows in micro_batch_rows(rollouts, learner.optimiser.micro_batch_tokens):
+    for rows, real in passes(learner, rollouts, torch.arange(len(rollouts.answer))):
         part = rows_of(rollouts, rows)
-        result[rows, : part.tokens.shape[1]] = learner.score(policy, part).logprobs.cpu()
+        scored = learner.score(policy, part).logprobs.cpu()
+        if real:
+            result[rows, : part.tokens.shape[1]] = scored
     return result
 
 
-def optimise(learner: Learner, batch: Batch, counts: Denominators, clock: Stopwatch) -> dict[str, float]:
-    """One optimiser step over one minibatch."""
-    sums: dict[str, float] = {}
-    loss = 0.0
+def passes(learner: Learner, rollouts: Rollouts, rows: Int64[Tensor, " m"]) -> list[tuple[Int64[Tensor, " _"], bool]]:
+    """The micro-batches of `rows`, as many on every process; False marks one that only keeps step with the others.
+
+    Processes with sharded weights fetch them from each other in every pass, so none may make fewer passes than another.
+    """
+    found = micro_batch_rows(rows_of(rollouts, rows), learner.optimiser.micro_batch_tokens) if len(rows) else []
+    missing = learner.processes.most(len(found)) - len(found)
+    return [(rows[part], True) for part in found] + [(torch.zeros(1, dtype=torch.int64), False)] * missing
+
+
+def optimise(
+    learner: Learner, batch: Batch, rows: Int64[Tensor, " m"], counts: Denominators, clock: Stopwatch
+) -> dict[str, float]:
+    """One optimiser step over one minibatch, of which `rows` are this process's."""
+    processes = learner.processes
+    sums = dict.fromkeys(SUMS, 0.0)
     learner.optimizer.zero_grad(set_to_none=True)
-    for index, rows in enumerate(micro_batch_rows(batch.rollouts, learner.optimiser.micro_batch_tokens)):
-        part = take(batch, rows)
-        with clock("forward"):
-            scored = learner.score(learner.policy, part.rollouts, outside=learner.looks_outside(first=index == 0))
-            inputs = loss_inputs(part, scored, learner.algorithm.sampler_cap)
-            value = LOSSES[learner.algorithm.loss](inputs, counts, learner.settings)
-        _refuse_nonfinite("loss", float(value.detach()))
-        with clock("backward"):
-            value.backward()
-        loss += float(value.detach())
-        for name, number in measure(part.rollouts, inputs, scored, learner.settings, first=index == 0).items():
-            sums[name] = max(sums.get(name, 0.0), number) if name == "ratio_max" else sums.get(name, 0.0) + number
+    parts = passes(learner, batch.rollouts, rows)
+    for index, (some, real) in enumerate(parts):
+        part = take(batch, some)
+        with processes.accumulating(learner.policy, last=index == len(parts) - 1):
+            with clock("forward"):
+                scored = learner.score(learner.policy, part.rollouts, outside=learner.looks_outside(first=index == 0))
+                inputs = loss_inputs(part, scored, learner.algorithm.sampler_cap)
+                value = LOSSES[learner.algorithm.loss](inputs, counts, learner.settings)
+            with clock("backward"):
+                # Wrappers average gradients over processes; what is wanted is their sum.
+                (value * (processes.count if real else 0)).backward()
+        if real:
+            measured = measure(part.rollouts, inputs, scored, learner.settings, first=index == 0)
+            _add(sums, measured | {"loss": float(value.detach())})
+    sums = over_all(sums, processes)
+    _refuse_nonfinite("loss", sums["loss"])
     with clock("backward"):
-        parameters = list(learner.policy.parameters())
-        norm = float(torch.nn.utils.clip_grad_norm_(parameters, learner.optimiser.max_grad_norm))
+        norm = clip_gradients(learner)
         _refuse_nonfinite("gradient norm", norm)
         learner.optimizer.step()
-    return summarise(sums) | {"loss": loss, "grad_norm": norm}
+    return summarise(sums) | {"loss": sums["loss"], "grad_norm": norm}
+
+
+def clip_gradients(learner: Learner) -> float:
+    """Scales the gradients down to `max_grad_norm`; what comes out is the norm that they had, over all shards."""
+    norm = torch.nn.utils.clip_grad_norm_(list(learner.policy.parameters()), learner.optimiser.max_grad_norm)
+    return float(whole(norm))
+
+
+def of_all(counts: Denominators, learner: Learner) -> Denominators:
+    """One process's counts → everybody's, where the policy is."""
+    both = torch.stack([counts.tokens, counts.sequences]).double()
+    device = next(learner.policy.parameters()).device
+    tokens, sequences = learner.processes.total(both.flatten()).float().view_as(both).to(device)
+    return Denominators(tokens, sequences, counts.longest)
+
+
+def over_all(sums: Mapping[str, float], processes: Processes) -> dict[str, float]:
+    """One process's sums → everybody's, and the largest of the ratios."""
+    own = torch.tensor([sums[name] for name in SUMS], dtype=torch.float64)
+    total = dict(zip(SUMS, processes.total(own).tolist(), strict=True))
+    return total | {"ratio_max": float(processes.largest(own)[SUMS.index("ratio_max")])}
+
+
+def _add(sums: dict[str, float], more: Mapping[str, float]) -> None:
+    for name, number in more.items():
+        sums[name] = max(sums[name], number) if name == "ratio_max" else sums[name] + number
 
 
 def loss_inputs(batch: Batch, scored: LogProbs, sampler_cap: float = 0.0) -> LossInputs:
@@ -175,6 +228,24 @@ def sampler_correction(
     return torch.where(sampled, old - sampler, 0.0).exp().clamp(max=cap)
 
 
+SUMS = (
+    "loss",
+    "tokens",
+    "drift",
+    "clip",
+    "ratio_max",
+    "kl",
+    "kl_tokens",
+    "reasoning_tokens",
+    "reasoning_entropy",
+    "shape_tokens",
+    "shape_entropy",
+    "outside",
+    "outside_tokens",
+)
+"""What is added up over micro-batches and processes; of `ratio_max` the largest."""
+
+
 @torch.no_grad()
 def measure(
     rollouts: Rollouts, inputs: LossInputs, scored: LogProbs, settings: LossSettings, *, first: bool
@@ -189,6 +260,7 @@ def measure(
     }
     if inputs.reference_logprobs is not None:
         sums["kl"] = (divergence(inputs.logprobs, inputs.reference_logprobs, "k3") * sampled).sum()
+        sums["kl_tokens"] = sampled.sum()
     for kind in (SegmentKind.REASONING, SegmentKind.SHAPE):
         here = sampled & (rollouts.segment.to(sampled.device) == kind)
         name = kind.name.lower()
@@ -208,8 +280,8 @@ def summarise(sums: Mapping[str, float]) -> dict[str, float]:
         "outside_mass": sums["outside"] / max(1.0, sums["outside_tokens"]),
         "sampled_tokens": sums["tokens"],
     }
-    if "kl" in sums:
-        means["kl"] = sums["kl"] / tokens
+    if sums["kl_tokens"]:
+        means["kl"] = sums["kl"] / sums["kl_tokens"]
     for name in ("reasoning", "shape"):
         if sums[f"{name}_tokens"]:
             means[f"entropy/{name}"] = sums[f"{name}_entropy"] / sums[f"{name}_tokens"]

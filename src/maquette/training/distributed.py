@@ -1,0 +1,155 @@
+"""One run on many processes: who has which prompts, what is summed over all, and where the weights lie.
+
+Every process holds whole groups. Denominators and metrics are sums over all of them, rollouts draw their random numbers by the place of
+an answer in the whole batch, and advantages are made from everybody's scores, so that a run's numbers do not depend on how many
+processes share it (beyond the order of sums). `accelerate launch` (or torchrun) starts the processes; see docs/scaling-out.md.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, field
+from typing import Literal, TypeVar
+
+import torch
+import torch.distributed as dist
+from accelerate import PartialState
+from accelerate.utils import parse_flag_from_env
+from jaxtyping import Float64
+from torch import Tensor, nn
+from torch.distributed.device_mesh import init_device_mesh
+from torch.distributed.fsdp import fully_shard
+from torch.nn.parallel import DistributedDataParallel
+
+from maquette.types import Scores
+
+T = TypeVar("T")
+Layout = Literal["replicated", "sharded"]
+
+
+@dataclass(frozen=True)
+class Processes:
+    """This process among those of the run; the default is a run of one."""
+
+    rank: int = 0
+    count: int = 1
+    device: torch.device = field(default_factory=lambda: torch.device("cpu"))
+    layout: Layout = "replicated"
+    """`replicated`: each process has all weights (DDP) · `sharded`: each has a part of every weight (FSDP2)."""
+
+    @classmethod
+    def join(cls) -> Processes:
+        """The process group that the launcher's environment describes; without one, a run of one on this machine's device.
+
+        ValueError for a launch that would be something else than it says (FSDP1, DeepSpeed).
+        """
+        if parse_flag_from_env("ACCELERATE_USE_DEEPSPEED"):
+            raise ValueError(
+                "The launch asks for DeepSpeed, which this trainer does not drive; configs/accelerate/fsdp2.yaml shards weights, "
+                "gradients and moments as ZeRO-3 does."
+            )
+        sharded = parse_flag_from_env("ACCELERATE_USE_FSDP")
+        if sharded and os.environ.get("FSDP_VERSION", "2") != "2":
+            raise ValueError("The launch asks for FSDP version 1; set fsdp_version: 2 in the accelerate config.")
+        on_cpu = parse_flag_from_env("ACCELERATE_USE_CPU") or not torch.accelerator.is_available()
+        state = PartialState(cpu=on_cpu)
+        layout: Layout = "sharded" if sharded and state.num_processes > 1 else "replicated"
+        return cls(state.process_index, state.num_processes, state.device, layout)
+
+    @property
+    def first(self) -> bool:
+        """The one that writes: metrics, samples, checkpoints."""
+        return self.rank == 0
+
+    def share(self, items: int) -> range:
+        """The places that are this process's: consecutive, sizes unlike by at most one. ValueError where some would get none."""
+        if items < self.count:
+            raise ValueError(
+                f"{items} prompts cannot be shared by {self.count} processes: raise prompts_per_step or launch fewer."
+            )
+        return range(items * self.rank // self.count, items * (self.rank + 1) // self.count)
+
+    def spread(self, policy: nn.Module) -> nn.Module:
+        """The policy as the update should call it: a wrapper that averages gradients, or (in place) with sharded weights."""
+        if self.count == 1:
+            return policy
+        if self.layout == "sharded":
+            return self.shard(policy)
+        return DistributedDataParallel(policy)
+
+    def shard(self, policy: nn.Module) -> nn.Module:
+        """FSDP2, in place: a group of weights per layer, one for the rest; only one group is whole at a time."""
+        if self.layout == "sharded":
+            mesh = init_device_mesh(self.device.type, (self.count,))
+            for layer in policy.decoder.layers:
+                fully_shard(layer, mesh=mesh)
+            fully_shard(policy, mesh=mesh)
+        return policy
+
+    def accumulating(self, policy: nn.Module, *, last: bool) -> AbstractContextManager[None]:
+        """Around each forward and backward pass: replicas exchange gradients in the last one only.
+
+        Sharded gradients are exchanged in each, so that no process ever holds the whole of them.
+        """
+        waits = isinstance(policy, DistributedDataParallel) and not last
+        return policy.no_sync() if waits else nullcontext()
+
+    def total(self, values: Float64[Tensor, " k"]) -> Float64[Tensor, " k"]:
+        """Sums over all processes, the same on each."""
+        return self._reduced(values, dist.ReduceOp.SUM)
+
+    def largest(self, values: Float64[Tensor, " k"]) -> Float64[Tensor, " k"]:
+        """Maxima over all processes."""
+        return self._reduced(values, dist.ReduceOp.MAX)
+
+    def most(self, number: int) -> int:
+        """The largest of everybody's numbers."""
+        return int(self.largest(torch.tensor([number], dtype=torch.float64)))
+
+    def _reduced(self, values: Tensor, operation: dist.ReduceOp.RedOpType) -> Tensor:
+        if self.count == 1:
+            return values
+        there = values.to(self.device, copy=True)
+        dist.all_reduce(there, operation)
+        return there.cpu()
+
+    def gather(self, one: T) -> list[T]:
+        """Everybody's, in the order of ranks; for small things (they are pickled between the run's own processes)."""
+        if self.count == 1:
+            return [one]
+        found: list[T | None] = [None] * self.count
+        dist.all_gather_object(found, one)
+        return found  # type: ignore[return-value]
+
+    def first_does(self, work: Callable[[], T]) -> T:
+        """The first process works, all others wait and get its result. A ValueError of it is raised everywhere."""
+        if self.count == 1:
+            return work()
+        answer: list[object] = [None, None]
+        if self.first:
+            try:
+                answer[0] = work()
+            except ValueError as error:
+                answer[1] = error
+        dist.broadcast_object_list(answer, src=0)
+        if isinstance(answer[1], ValueError):
+            raise answer[1]
+        return answer[0]  # type: ignore[return-value]
+
+    def leave(self) -> None:
+        """The end of the run: nobody goes before all are done, since a process that is gone looks like one that failed."""
+        if self.count > 1 and dist.is_initialized():
+            self.most(0)
+            dist.destroy_process_group()
+
+
+def join_scores(parts: Sequence[Scores]) -> Scores:
+    """The scores of consecutive answers as one."""
+    return Scores(
+        parts[0].names,
+        torch.cat([part.values for part in parts], 1),
+        torch.cat([part.missing for part in parts], 1),
+        torch.cat([part.failed for part in parts]),
+    )

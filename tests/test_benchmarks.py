@@ -1,0 +1,74 @@
+"""The scripts behind the published figures run and say what they measured; at micro size, so the figures mean nothing here."""
+
+from __future__ import annotations
+
+import importlib
+import json
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+import torch
+
+BENCHMARKS = Path(__file__).resolve().parents[1] / "benchmarks"
+
+
+@pytest.fixture
+def script(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.syspath_prepend(BENCHMARKS)
+
+    def load(name: str) -> ModuleType:
+        return importlib.import_module(name)
+
+    return load
+
+
+def read(folder: Path, name: str) -> dict:
+    result = json.loads((folder / f"{name}.json").read_text())
+    assert result["commit"] and result["date"] and result["torch"] == torch.__version__
+    return result
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning", "ignore::FutureWarning")
+def test_gpu_runs_at_tiny_size_and_says_what_it_did_not_run(script, tmp_path: Path):
+    script("gpu").main(device="cpu", tiny=True, runs=1, out=tmp_path)
+    result = read(tmp_path, "gpu-cpu-tiny")
+    assert result["device"] == "cpu" and "7 B" in result["not_run"][0]
+    assert result["rollout"]["answers"] == 4 and result["rollout"]["steps"] == 44
+    assert 0 < result["rollout"]["share_of_bound"] < 1 and 0 < result["update"]["share_of_bound"] < 1
+    assert result["generate"]["dynamic"]["tokens_per_second"] > 0 and result["update"]["sequences"] == 4
+
+
+def test_gpu_without_a_gpu_writes_that_and_no_figure(script, tmp_path: Path):
+    if torch.cuda.is_available():
+        pytest.skip("this machine has a GPU")
+    script("gpu").main(out=tmp_path)
+    result = read(tmp_path, "gpu")
+    assert "no CUDA device" in result["not_run"] and "rollout" not in result
+
+
+def test_head_memory_measures_each_head_in_its_own_process(script, tmp_path: Path):
+    script("head_memory").main(positions=64, hidden=32, vocabulary=20_000, codes=512, runs=1, out=tmp_path)
+    result = read(tmp_path, "head_memory")
+    assert set(result["heads"]) == {"restricted", "full"}
+    assert result["full_over_restricted"]["both_seconds"] > 1
+
+
+def test_growth_has_a_slope_for_every_axis(script, tmp_path: Path):
+    growth = script("growth")
+    assert growth.slope([1, 2, 4], [3, 6, 12]) == 1.0 and growth.slope([1, 2, 4], [1, 4, 16]) == 2.0
+    growth.main(threads=1, runs=1, quick=True, out=tmp_path, figure=tmp_path / "growth.png")
+    axes = read(tmp_path, "growth")["axes"]
+    assert set(axes) == {"answers per prompt", "codes per shape", "stages", "weights"}
+    for axis in axes.values():
+        assert len(axis["sizes"]) == len(axis["seconds"]) == 2 and set(axis["slopes"]) == set(growth.PARTS)
+    assert (tmp_path / "growth.png").stat().st_size > 1000
+
+
+def test_our_side_of_the_comparison_with_trl_samples_what_it_says(script, tmp_path: Path):
+    trl_step = script("trl_step")
+    trl_step.write_model(trl_step.QUICK, tmp_path)
+    measured = trl_step.ours(tmp_path, trl_step.QUICK, "float32", updates=1)
+    assert len(measured["seconds"]) == 1 and set(measured["parts"]) >= {"decode", "forward", "backward", "logprobs"}
+    # 4 prompts × 2 answers of 8 codes, and up to 4 tokens of reasoning
+    assert 8 * 8 < measured["sampled_tokens"] <= 8 * 12

@@ -1,0 +1,145 @@
+"""Many processes: the gradients, weights and metrics of one, replicated or sharded; the launch itself; who may not take part."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+import yaml
+from safetensors.torch import load_file
+
+from maquette.tracking import read_metrics
+from maquette.training.checkpoint import list_checkpoints
+from maquette.training.distributed import Processes
+from maquette.training.loop import run
+from tests.tiny import save_tiny
+from tests.training.ranks import LAYOUTS, ROOT, everything, finish, gradients, parts_of, start, unclipped
+from tests.training.test_loop import weights
+
+ROUGH = {"sampler_drift": 1e-6, "outside_mass": 0.02}
+"""Metrics that may differ by more than rounding: drift is rounding itself, mass outside is measured on each process's first rows."""
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """Everything by one process (this one), and by two."""
+    one, two = tmp_path_factory.mktemp("one"), tmp_path_factory.mktemp("two")
+    children = start(two, 2)
+    everything(one, Processes())
+    finish(children, two)
+    return one, two
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_two_processes_have_the_gradients_of_one(runs: tuple[Path, Path], layout: str):
+    one, two = (
+        load_file(folder / f"{name}-gradients.safetensors")
+        for folder, name in zip(runs, (LAYOUTS[0], layout), strict=True)
+    )
+    assert one.keys() == two.keys() and sum(float(value.abs().sum()) for value in one.values()) > 1
+    for name, value in one.items():
+        torch.testing.assert_close(two[name], value, atol=1e-6, rtol=0, msg=name)
+
+
+def test_micro_batches_add_up_to_the_gradients_of_one(runs: tuple[Path, Path], tmp_path: Path):
+    config = unclipped()
+    at_once = replace(config, optimiser=replace(config.optimiser, micro_batch_tokens=100_000))
+    parts = load_file(runs[0] / f"{LAYOUTS[0]}-gradients.safetensors")
+    for name, value in gradients(at_once, Processes(), tmp_path).items():
+        torch.testing.assert_close(parts[name], value, atol=1e-6, rtol=0, msg=name)
+
+
+@pytest.mark.parametrize("work", ["steps", "updates"])
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_two_processes_have_the_weights_and_metrics_of_one(runs: tuple[Path, Path], layout: str, work: str):
+    one, two = runs[0] / f"{LAYOUTS[0]}-{work}", runs[1] / f"{layout}-{work}"
+    for name, value in weights(one).items():
+        torch.testing.assert_close(weights(two)[name], value, atol=1e-6, rtol=0, msg=name)
+    lines = [read_metrics(folder / "metrics.jsonl") for folder in (one, two)]
+    assert len(lines[0]) == len(lines[1]) == 3
+    for ours, theirs in zip(*lines, strict=True):
+        assert ours.keys() == theirs.keys()
+        for key, value in ours.items():
+            if not key.startswith(("seconds/", "memory")):
+                assert theirs[key] == pytest.approx(value, rel=1e-5, abs=ROUGH.get(key, 1e-6)), key
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_the_best_and_worst_of_all_processes_are_shown(runs: tuple[Path, Path], layout: str):
+    for step in range(3):
+        for name in ("best", "worst"):
+            file = Path(f"{LAYOUTS[0]}-steps") / "samples" / f"{name}-{step:06d}.json"
+            ours = json.loads((runs[0] / file).read_text())
+            theirs = json.loads((runs[1] / f"{layout}-steps" / "samples" / file.name).read_text())
+            assert ours == theirs
+            assert (runs[1] / f"{layout}-steps" / "samples" / f"{name}-{step:06d}.png").is_file()
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_one_process_goes_on_from_the_checkpoint_of_two(runs: tuple[Path, Path], layout: str):
+    saved = list_checkpoints(runs[1] / f"{layout}-steps" / "checkpoints")
+    assert [path.name for path in saved] == ["step-000002", "step-000003"]
+    here = runs[1] / f"{layout}-resumed"
+    (here / "checkpoints").mkdir(parents=True)
+    saved[0].rename(here / "checkpoints" / saved[0].name)
+    run(unclipped(), parts_of(unclipped(), Processes()), here)
+    for name, value in weights(runs[0] / f"{LAYOUTS[0]}-steps").items():
+        torch.testing.assert_close(weights(here)[name], value, atol=1e-6, rtol=0, msg=name)
+
+
+def test_shares_are_consecutive_even_and_whole():
+    for items, count in ((3, 2), (8, 3), (5, 5)):
+        shares = [Processes(rank, count).share(items) for rank in range(count)]
+        assert [place for share in shares for place in share] == list(range(items))
+        assert max(map(len, shares)) - min(map(len, shares)) <= 1
+    with pytest.raises(ValueError, match="3 prompts cannot be shared by 4 processes"):
+        Processes(0, 4).share(3)
+
+
+def test_a_launch_that_is_not_driven_is_refused_before_it_begins(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("ACCELERATE_USE_FSDP", "true")
+    monkeypatch.setenv("FSDP_VERSION", "1")
+    with pytest.raises(ValueError, match="set fsdp_version: 2"):
+        Processes.join()
+
+
+def test_one_process_alone_needs_no_group():
+    alone = replace(Processes(), rank=0)
+    assert alone.gather("x") == ["x"] and alone.most(3) == 3 and alone.first_does(lambda: 5) == 5
+    assert torch.equal(alone.total(torch.ones(2).double()), torch.ones(2).double())
+
+
+@pytest.mark.parametrize("name", ["ddp", "fsdp2"])
+def test_accelerate_launches_two_processes_from_our_configs(tmp_path: Path, name: str):
+    model, codec = save_tiny(tmp_path)
+    (tmp_path / "prompts.txt").write_text("a red chair\na blue car\n")
+    stage = "{name: fine, instruction: direct, rewards: {aesthetic: 1}}"
+    (tmp_path / "run.yaml").write_text(
+        f"model: {model}\ncodec: {codec}\nprompts: {tmp_path / 'prompts.txt'}\nprompt_count: 2\nprompts_per_step: 2\n"
+        f"group_size: 2\nsteps: 1\nrender_size: 64\nsample_every: 1\nstages: [{stage}]\n"
+    )
+    config = ROOT / "configs" / "accelerate" / f"{name}.yaml"
+    launch = [sys.executable, "-m", "accelerate.commands.launch", "--config_file", str(config), "-m", "maquette.cli"]
+    command = [*launch, "train", str(tmp_path / "run.yaml"), "--out", str(tmp_path / "run")]
+    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+    done = subprocess.run(command, capture_output=True, text=True, timeout=600, cwd=ROOT, env=environment)
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert done.stdout.count("→") == 1  # one process speaks
+    assert len(read_metrics(tmp_path / "run" / "metrics.jsonl")) == 1
+    assert (tmp_path / "run" / "policy" / "model.safetensors").is_file()
+    assert len(list((tmp_path / "run" / "samples").glob("*.png"))) == 2
+
+
+def test_every_launch_config_is_one_that_this_trainer_drives():
+    found = {path.stem: yaml.safe_load(path.read_text()) for path in (ROOT / "configs" / "accelerate").glob("*.yaml")}
+    assert set(found) >= {"ddp", "fsdp2", "multi-node"}
+    for name, config in found.items():
+        assert config["mixed_precision"] == "no", name
+        assert config["distributed_type"] == "MULTI_GPU" or config["fsdp_config"]["fsdp_version"] == 2, name
+    assert found["multi-node"]["num_machines"] > 1
