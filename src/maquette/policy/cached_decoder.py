@@ -12,6 +12,8 @@ from jaxtyping import Float, Int64
 from torch import Tensor, nn
 from torch.nn.functional import linear, rms_norm, scaled_dot_product_attention, silu
 
+from maquette.policy.adapters import effective_weight
+
 
 @dataclass(frozen=True)
 class LayerWeights:
@@ -31,12 +33,12 @@ class LayerWeights:
         projections = (attention.q_proj, attention.k_proj, attention.v_proj)
         parts = (
             layer.input_layernorm.weight,
-            torch.cat([p.weight for p in projections]),
+            torch.cat([effective_weight(p) for p in projections]),
             torch.cat([p.bias for p in projections]),
-            attention.o_proj.weight,
+            effective_weight(attention.o_proj),
             layer.post_attention_layernorm.weight,
-            torch.cat([mlp.gate_proj.weight, mlp.up_proj.weight]),
-            mlp.down_proj.weight,
+            torch.cat([effective_weight(mlp.gate_proj), effective_weight(mlp.up_proj)]),
+            effective_weight(mlp.down_proj),
         )
         return cls(*(part.detach().to(dtype) for part in parts))
 

@@ -72,6 +72,8 @@ def load_checkpoint(path: Path, policy: nn.Module, optimizer: torch.optim.Optimi
 def load_weights(policy: nn.Module, weights: Mapping[str, Tensor]) -> None:
     """In place. ValueError says which key, which shape, which was expected."""
     for name, parameter in policy.named_parameters():
+        if not parameter.requires_grad:
+            continue
         if name not in weights:
             raise ValueError(f"The checkpoint has no {name}; it is of another model.")
         if weights[name].shape != parameter.shape:
@@ -82,9 +84,10 @@ def load_weights(policy: nn.Module, weights: Mapping[str, Tensor]) -> None:
 
 
 def gather_state(policy: nn.Module, optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
-    """Weights (tied ones once), AdamW's moments by the weight's name, torch's generator; nothing else is random in a run."""
+    """Learning weights (tied ones once), AdamW's moments by name, torch's generator; nothing else is random in a run."""
     named = list(policy.named_parameters())
-    state = {f"policy.{name}": parameter.detach().contiguous() for name, parameter in named}
+    # frozen weights are the base's: written with every checkpoint they would be 15 GB of it
+    state = {f"policy.{name}": p.detach().contiguous() for name, p in named if p.requires_grad}
     moments = optimizer.state_dict()["state"]
     for index, (name, _) in enumerate(named):
         for key, value in moments.get(index, {}).items():

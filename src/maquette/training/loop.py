@@ -12,14 +12,14 @@ from types import FrameType
 
 import yaml
 from jaxtyping import Float64
-from torch import Tensor
+from torch import Tensor, nn
 
 from maquette.codec.voxel_codec import VoxelCodec
 from maquette.config import Config
 from maquette.config_file import dump_config
 from maquette.generate import generate
 from maquette.policy.lockstep import LockstepEngine
-from maquette.policy.model import Policy, load_policy
+from maquette.policy.model import Policy, open_policy, reference_of
 from maquette.prompts.sets import load_prompts
 from maquette.protocols import Mesher, RolloutEngine, Sampling
 from maquette.rendering.cameras import CAMERAS
@@ -42,7 +42,7 @@ class Parts:
     """Everything that a run is made of, built once."""
 
     policy: Policy
-    reference: Policy | None
+    reference: nn.Module | None
     engine: RolloutEngine
     codec: VoxelCodec
     mesher: Mesher
@@ -55,7 +55,17 @@ def load_parts(config: Config) -> Parts:
     """Parts by the names in a config. ValueError says which is missing."""
     if config.cameras not in CAMERAS:
         raise ValueError(f"There is no camera protocol {config.cameras!r}; known are {', '.join(CAMERAS)}.")
-    policy, codec = load_policy(config.model), VoxelCodec.load(config.codec)
+    own = config.policy
+    policy = open_policy(
+        config.model,
+        device=own.device,
+        weights=own.weights,
+        lora_rank=own.lora_rank,
+        lora_alpha=own.lora_alpha,
+        gradient_checkpointing=own.gradient_checkpointing,
+        seed=config.seed,
+    )
+    codec = VoxelCodec.load(config.codec, own.device)
     if policy.codebook_size != codec.codebook_size:
         raise ValueError(
             f"The model {config.model} writes {policy.codebook_size} codes, the codec {config.codec} reads "
@@ -64,7 +74,7 @@ def load_parts(config: Config) -> Parts:
     needs_reference = config.algorithm.kl != "none" and config.algorithm.kl_beta > 0
     return Parts(
         policy=policy,
-        reference=load_policy(config.model).requires_grad_(False) if needs_reference else None,
+        reference=reference_of(policy, device=own.device, weights=own.weights) if needs_reference else None,
         engine=LockstepEngine(policy, codec.codes_per_shape),
         codec=codec,
         mesher=SurfaceMesher(),
