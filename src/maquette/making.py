@@ -10,11 +10,11 @@ import numpy as np
 import torch
 from PIL import Image
 
-from maquette.codec.voxel_codec import VoxelCodec
+from maquette.codec.published import open_codec
 from maquette.config import StageSpec
 from maquette.generate import generate
 from maquette.policy.lockstep import LockstepEngine
-from maquette.policy.model import load_policy
+from maquette.policy.model import best_device, load_policy
 from maquette.protocols import Sampling
 from maquette.rendering.cameras import CAMERAS
 from maquette.rendering.rasterise import render
@@ -45,8 +45,9 @@ def make(
     count: int,
     best_of: int,
     seed: int,
-    temperature: float,
+    temperature: float | None = None,
     picture: Path | None,
+    codec: str = "",
 ) -> list[Made]:
     """`count` objects, each the best of `best_of` answers by the rewards of its chain; several get -2, -3 … in their names.
 
@@ -54,7 +55,9 @@ def make(
     """
     if min(count, best_of) < 1:
         raise ValueError(f"-n and --best-of must be at least 1, not {count} and {best_of}.")
-    generation, stages = answer(text, model=model, answers=count * best_of, seed=seed, temperature=temperature)
+    generation, stages = answer(
+        text, model=model, answers=count * best_of, seed=seed, temperature=temperature, codec=codec
+    )
     for warning in generation.warnings:
         tell(warning)
     made = []
@@ -70,20 +73,22 @@ def make(
 
 
 def answer(
-    text: str, *, model: str, answers: int, seed: int, temperature: float
+    text: str, *, model: str, answers: int, seed: int, temperature: float | None = None, codec: str = ""
 ) -> tuple[Generation, tuple[StageSpec, ...]]:
-    """That many answers to one request, with the chain that made them."""
+    """That many answers to one request, with the chain that made them; full-size models run where there is a GPU."""
     source = source_of(model)
-    policy, codec = load_policy(source.model), VoxelCodec.load(source.codec)
+    device = best_device() if source.full else "cpu"
+    policy = load_policy(source.model, device, torch.float32 if device == "cpu" else torch.bfloat16)
+    shapes = open_codec(codec or source.codec, device)
     generation = generate(
         (Prompt("request", text),),
         source.stages,
-        engine=LockstepEngine(policy, codec.codes_per_shape),
-        codec=codec,
+        engine=LockstepEngine(policy, shapes.codes_per_shape, policy.dtype),
+        codec=shapes,
         mesher=SurfaceMesher(),
         cameras=CAMERAS["maquette-6"],
         group_size=answers,
-        sampling=Sampling(temperature=temperature, seed=seed),
+        sampling=Sampling(temperature=temperature or source.temperature, top_p=source.top_p, seed=seed),
         render_size=64,
     )
     return generation, source.stages

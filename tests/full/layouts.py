@@ -19,6 +19,7 @@ from transformers import PreTrainedTokenizerFast, Qwen2_5_VLConfig, Qwen2_5_VLFo
 
 from maquette.codec.model import Geometry, VoxelVQVAE
 from maquette.codec.vocabulary import MESH_END, MESH_START, mesh_token
+from maquette.codec.voxel_codec import VoxelCodec
 
 QWEN_TEXT_TOKENS = 151_643
 QWEN_SPECIALS = (
@@ -40,7 +41,8 @@ FULL_CODEC = Geometry(
     64, 1, 1, channels=(2, 2, 4), latent_channels=8, codebook_size=8192, res_blocks=(1, 1, 1), torso="float16"
 )
 """1024 codes of 8192 as published; only the channels are few."""
-SMALL_CODEC = Geometry(16, 1, 1, channels=(4, 8), latent_channels=8, codebook_size=32, torso="float16")
+SMALL_CODEC = Geometry(16, 1, 1, channels=(4, 8), latent_channels=8, codebook_size=32, res_blocks=(1, 1), torso="float16")
+"""128 codes of 32."""
 
 
 def mesh_names(codebook: int, order: Order) -> list[str]:
@@ -179,3 +181,9 @@ def codec_bin(path: Path, geometry: Geometry = FULL_CODEC, seed: int = 0) -> Pat
     path.parent.mkdir(parents=True, exist_ok=True)
     torch.save(model.state_dict(), path)
     return path
+
+
+def small_codec(seed: int = 0) -> VoxelCodec:
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        return VoxelCodec(VoxelVQVAE(SMALL_CODEC))

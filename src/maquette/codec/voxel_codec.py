@@ -15,7 +15,8 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from maquette.codec.model import SHAPELLM_OMNI, Geometry, VoxelVQVAE
-from maquette.types import Voxels
+from maquette.shape.voxelise import Convention, voxelise_solid, voxelise_surface
+from maquette.types import Mesh, Voxels
 
 COARSE_GREY = 0.6
 """The colour (r = g = b) that every occupied voxel of an unpainted shape has inside a coloured codec: coarse shapes, grey meshes."""
@@ -48,11 +49,11 @@ class VoxelCodec:
         model.load(weights)
         return cls(model, device)
 
-    def save(self, folder: Path, dtype: Literal["float32", "float16"] = "float32") -> None:
-        """Write `model.safetensors` (values stored in `dtype`) and `config.json`."""
+    def save(self, folder: Path, dtype: Literal["float32", "float16"] | None = "float32") -> None:
+        """Write `model.safetensors` (values stored in `dtype`, None: as each is held) and `config.json`."""
         folder.mkdir(parents=True, exist_ok=True)
-        stored = {"float32": torch.float32, "float16": torch.float16}[dtype]
-        weights = {k: v.to("cpu", stored).contiguous() for k, v in self.model.state_dict().items()}
+        stored = {"float32": torch.float32, "float16": torch.float16, None: None}[dtype]
+        weights = {k: v.to("cpu", stored or v.dtype).contiguous() for k, v in self.model.state_dict().items()}
         save_file(weights, folder / "model.safetensors")
         (folder / "config.json").write_text(json.dumps(asdict(self.model.geometry), indent=1) + "\n")
 
@@ -72,6 +73,12 @@ class VoxelCodec:
     def colored(self) -> bool:
         """Whether decoded shapes have colours; where not, colours given to `encode` are ignored."""
         return self.model.geometry.colored
+
+    def voxelise(self, mesh: Mesh, convention: Convention | None = None) -> Voxels:
+        """A mesh as this codec was taught: coloured ones solid and "centred", occupancy alone as a shell, "shapellm"."""
+        if self.colored:
+            return voxelise_solid(mesh, self.resolution, convention or "centred")
+        return voxelise_surface(mesh, self.resolution, convention or "shapellm")
 
     @torch.no_grad()
     def encode(self, voxels: Voxels) -> Int64[Tensor, "a c"]:

@@ -72,6 +72,11 @@ class Policy(nn.Module):
         return self.model.get_output_embeddings().weight
 
     @property
+    def dtype(self) -> torch.dtype:
+        """Of the head, and of what is not an adapter."""
+        return self.head_weight.dtype
+
+    @property
     def codebook_size(self) -> int:
         return self.tokenizer.vocabulary.codebook_size
 
@@ -208,6 +213,11 @@ def load_policy(
         settings |= {"quantization_config": four_bits(device), "device_map": {"": device}}
     model = MODELS[kind].from_pretrained(folder, config=config, **settings)
     return Policy((model if quantise else model.to(device)).eval(), tokenizer, str(source))
+
+
+def best_device() -> str:
+    """cuda where there is one, else cpu."""
+    return "cuda" if torch.cuda.is_available() else "cpu"
 
 
 def four_bits(device: str) -> BitsAndBytesConfig:

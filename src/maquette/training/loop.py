@@ -14,6 +14,7 @@ import yaml
 from jaxtyping import Float64
 from torch import Tensor, nn
 
+from maquette.codec.published import open_codec
 from maquette.codec.voxel_codec import VoxelCodec
 from maquette.config import Config
 from maquette.config_file import dump_config
@@ -65,7 +66,7 @@ def load_parts(config: Config) -> Parts:
         gradient_checkpointing=own.gradient_checkpointing,
         seed=config.seed,
     )
-    codec = VoxelCodec.load(config.codec, own.device)
+    codec = open_codec(config.codec, own.device)
     if policy.codebook_size != codec.codebook_size:
         raise ValueError(
             f"The model {config.model} writes {policy.codebook_size} codes, the codec {config.codec} reads "
@@ -80,7 +81,7 @@ def load_parts(config: Config) -> Parts:
         mesher=SurfaceMesher(),
         cameras=CAMERAS[config.cameras],
         prompts=load_prompts(config.prompts, count=config.prompt_count),
-        ensemble=build_ensemble(config.stages, reduce=config.reduce),
+        ensemble=build_ensemble(config.stages, reduce=config.reduce, judges=config.judges),
     )
 
 
@@ -156,7 +157,8 @@ def train_step(
         log_samples(tracker, out, step, generation, scores, ranking(config, scores), advantages)
     seconds = {f"seconds/{name}": value for name, value in clock.seconds.items()}
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
-    return summary(generation, scores) | measured | {"lr": rate, "memory_gib": peak} | seconds
+    judged = parts.ensemble.costs()
+    return summary(generation, scores) | judged | measured | {"lr": rate, "memory_gib": peak} | seconds
 
 
 def roll_out(config: Config, parts: Parts, prompts: Sequence[Prompt], step: int, clock: Stopwatch) -> Generation:
