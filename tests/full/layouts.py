@@ -41,7 +41,9 @@ FULL_CODEC = Geometry(
     64, 1, 1, channels=(2, 2, 4), latent_channels=8, codebook_size=8192, res_blocks=(1, 1, 1), torso="float16"
 )
 """1024 codes of 8192 as published; only the channels are few."""
-SMALL_CODEC = Geometry(16, 1, 1, channels=(4, 8), latent_channels=8, codebook_size=32, res_blocks=(1, 1), torso="float16")
+SMALL_CODEC = Geometry(
+    16, 1, 1, channels=(4, 8), latent_channels=8, codebook_size=32, res_blocks=(1, 1), torso="float16"
+)
 """128 codes of 32."""
 
 

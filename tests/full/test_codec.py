@@ -65,7 +65,7 @@ def test_half_a_file_is_refused(tmp_path: Path):
 
 
 def test_a_codec_that_is_not_in_the_cache_gives_the_command():
-    with pytest.raises(ValueError, match="hf download yejunliang23/3DVQVAE-absent 3DVQVAE.bin"):
+    with pytest.raises(ValueError, match=r"hf download yejunliang23/3DVQVAE-absent 3DVQVAE\.bin"):
         find_codec("yejunliang23/3DVQVAE-absent")
     assert find_codec("tiny") == "tiny"
 

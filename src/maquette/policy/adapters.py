@@ -95,6 +95,20 @@ def effective_weight(layer: nn.Module) -> Float[Tensor, "o i"]:
     return total.to(weight.dtype)
 
 
+@torch.no_grad()
+def merged_tensors(model: PreTrainedModel) -> Iterator[tuple[str, Tensor]]:
+    """Names and values that `model` would have without adapters, these merged: what a serving engine loads."""
+    layers = {name: layer for name, layer in model.named_modules() if adapted(layer)}
+    for name, value in model.state_dict().items():
+        owner = next((layer for layer in layers if name.startswith(f"{layer}.")), "")
+        if not owner:
+            yield name, value
+        elif name == f"{owner}.base_layer.weight":
+            yield f"{owner}.weight", effective_weight(layers[owner])
+        elif name == f"{owner}.base_layer.bias":
+            yield f"{owner}.bias", value
+
+
 def merge_adapters(model: PreTrainedModel, folder: Path) -> PreTrainedModel:
     """`model`, a bare base, with the adapters of `folder` added into its weights, in their type; nothing of peft is left on it."""
     from peft import PeftModel

@@ -156,7 +156,7 @@ def _checked_parts(name: str, rule: Mapping[str, Any], value: Any) -> list[dict[
     ]
 
 
-def _number(name: str, value: Any, low: float, high: float, whole: bool) -> float:
+def _number(name: str, value: Any, low: float | int, high: float | int, whole: bool) -> float:
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
         raise ValueError(f"has no number for {name!r}")
     if not low <= value <= high or (whole and value != int(value)):
