@@ -73,12 +73,16 @@ def train(
         dry_run: Print the resolved config, its tokens, memory and model calls, and stop.
     """
     from maquette.config_file import load_config
+    from maquette.runs import is_full_size
+    from maquette.training.full_plan import plan_full
     from maquette.training.loop import load_parts, train
     from maquette.training.plan import plan
 
     resolved = load_config(config, set)
     if dry_run:
-        print(plan(resolved, load_parts(resolved)))
+        # a full-size model need not be here to be counted
+        full = is_full_size(Path(resolved.model))
+        print(plan_full(resolved) if full else plan(resolved, load_parts(resolved)))
         return
     folder = resume or out or Path("runs") / config.stem
     print(f"→ {train(resolved, folder, resume=resume is not None, command=command_line())}")

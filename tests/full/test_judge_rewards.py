@@ -141,12 +141,12 @@ def test_a_point_cloud_model_is_shown_points(tmp_path: Path):
 def test_points_are_weighted_by_area_and_take_the_corners_colours():
     vertices = np.float32([[0, 0, 0], [1, 0, 0], [0, 1, 0], [5, 5, 5], [5, 5.5, 5], [5, 5, 5.5]])
     mesh = Mesh(vertices, np.int32([[0, 1, 2], [3, 4, 5]]), np.float32([[1, 0, 0]] * 3 + [[0, 0, 1]] * 3))
-    points = PointCloud(density=1000, most=10**6).sample(mesh)
+    points = PointCloud(density=1000.0, most=10**6).sample(mesh)
     big = points[:, 0] < 4
     assert (big.sum(), (~big).sum()) == (500, 125)  # ceil(ρ · area)
     assert (points[big, 3:] == [1, 0, 0]).all() and (points[~big, 3:] == [0, 0, 1]).all()
     assert points[big, :2].mean(0) == pytest.approx([1 / 3, 1 / 3], abs=0.03)  # uniform: its mean is the centroid
-    assert len(PointCloud(density=1000, most=50).sample(mesh)) == 50
+    assert len(PointCloud(density=1000.0, most=50).sample(mesh)) == 50
 
 
 def test_part_scores_by_hand():

@@ -159,7 +159,7 @@ class VllmEngine:
     def _joined(self, rows: list[_Row]) -> Rollouts:
         width = max(len(row.tokens) for row in rows)
 
-        def padded(columns: list[list], fill: float, dtype: torch.dtype) -> Tensor:
+        def padded(columns: list[list], fill: float | int, dtype: torch.dtype) -> Tensor:
             return torch.tensor([column + [fill] * (width - len(column)) for column in columns], dtype=dtype)
 
         return Rollouts(

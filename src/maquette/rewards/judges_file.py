@@ -26,6 +26,7 @@ FULL_SIZE = (*IN_PROCESS, *SERVED)
 """Names of the rewards that need this file."""
 ABOUT_PARTS = ("judge_parts", "point_parts")
 TOP = ("cache", "device", "prompts", "models", "rewards", "weights", "points")
+FLOATS = {"timeout", "backoff", "price_in", "price_out"}
 WEIGHTS = ("hps", "clip", "clip_aesthetic", "clip_tokenizer", "clip_l14")
 
 
@@ -47,7 +48,9 @@ class Judges:
         lists = None
         if name in ABOUT_PARTS:
             lists = PartLists(self.client("list_parts"), self.prompt("list_parts"))
-        points = PointCloud(**self.tree.get("points", {})) if prompt.views == "points" else None
+        cloud = self.tree.get("points", {})
+        density = {"density": float(cloud["density"])} if "density" in cloud else {}
+        points = PointCloud(**(cloud | density)) if prompt.views == "points" else None
         return JudgedReward(name, self.client(name), prompt, lists, reduce, points)
 
     def prompt(self, name: str) -> JudgePrompt:
@@ -64,7 +67,7 @@ class Judges:
             raise ValueError(f"The judges file gives {name} to {model!r}, which is not under `models:`.")
         if model not in self.clients:
             _refuse_unknown(settings, [f.name for f in fields(JudgeSettings)], f"models.{model}")
-            known = settings | {"addresses": tuple(settings.get("addresses", ()))}
+            known = settings | {"addresses": tuple(settings.get("addresses", ()))} | _floats(settings, model)
             cache = self.tree.get("cache")
             self.clients[model] = JudgeClient(JudgeSettings(**known), self._path(cache) if cache else None)
         return self.clients[model]
@@ -127,6 +130,19 @@ def read_judges(path: Path) -> Judges:
     _refuse_unknown(tree.get("weights", {}), WEIGHTS, "weights")
     _refuse_unknown(tree.get("points", {}), [f.name for f in fields(PointCloud)], "points")
     return Judges(tree, path.parent)
+
+
+def _floats(settings: Mapping[str, Any], model: str) -> dict[str, float]:
+    """The settings that are numbers with a point, which YAML may have written without one."""
+    found = {}
+    for name in FLOATS & settings.keys():
+        try:
+            found[name] = float(settings[name])
+        except (TypeError, ValueError) as error:
+            raise ValueError(
+                f"models.{model}.{name} is {settings[name]!r} in the judges file; it is a number."
+            ) from error
+    return found
 
 
 def _refuse_unknown(given: Mapping[str, Any], known: tuple[str, ...] | list[str], where: str) -> None:

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import FrameType
+from typing import Literal
 
 import yaml
 from jaxtyping import Float64
@@ -21,11 +22,14 @@ from maquette.config_file import dump_config
 from maquette.generate import generate
 from maquette.policy.lockstep import LockstepEngine
 from maquette.policy.model import Policy, open_policy, reference_of
+from maquette.policy.vllm_engine import VllmEngine
 from maquette.prompts.sets import load_prompts
 from maquette.protocols import Mesher, RolloutEngine, Sampling
 from maquette.rendering.cameras import CAMERAS
 from maquette.rewards.ensemble import Ensemble, build_ensemble
+from maquette.rewards.judges_file import read_judges
 from maquette.shape.surface import SurfaceMesher
+from maquette.shape.trellis import TrellisMesher
 from maquette.tracking import Stopwatch, Trackers, make_run_folder, open_trackers, progress, provenance, tell
 from maquette.training.advantages import mix, returns, stage_advantages
 from maquette.training.batches import batch_at
@@ -76,13 +80,20 @@ def load_parts(config: Config) -> Parts:
     return Parts(
         policy=policy,
         reference=reference_of(policy, device=own.device, weights=own.weights) if needs_reference else None,
-        engine=LockstepEngine(policy, codec.codes_per_shape),
+        engine=open_engine(own.engine, policy, codec.codes_per_shape),
         codec=codec,
-        mesher=SurfaceMesher(),
+        mesher=TrellisMesher.open() if config.mesher == "trellis" else SurfaceMesher(),
         cameras=CAMERAS[config.cameras],
         prompts=load_prompts(config.prompts, count=config.prompt_count),
         ensemble=build_ensemble(config.stages, reduce=config.reduce, judges=config.judges),
     )
+
+
+def open_engine(name: Literal["lockstep", "vllm"], policy: Policy, codes: int) -> RolloutEngine:
+    """Who decodes; lockstep in the type that the weights are held in."""
+    if name == "vllm":
+        return VllmEngine.open(policy, codes)
+    return LockstepEngine(policy, codes, policy.dtype)
 
 
 def train(config: Config, out: Path, *, resume: bool = False, command: str = "") -> Path:
@@ -173,6 +184,7 @@ def roll_out(config: Config, parts: Parts, prompts: Sequence[Prompt], step: int,
         group_size=config.group_size,
         sampling=Sampling(temperature=config.temperature, seed=config.seed * 1_000_003 + step),
         render_size=config.render_size,
+        paint_text=config.paint_text,
         clock=clock,
     )
 
@@ -195,7 +207,8 @@ def prepare_folder(config: Config, out: Path, *, resume: bool, command: str = ""
     make_run_folder(out)
     resolved.write_text(dump_config(config))
     if not resume:
-        (out / "provenance.yaml").write_text(yaml.safe_dump(provenance(command), sort_keys=False))
+        judges = {"judges": read_judges(Path(config.judges)).record()} if config.judges else {}
+        (out / "provenance.yaml").write_text(yaml.safe_dump(dict(provenance(command)) | judges, sort_keys=False))
 
 
 def _refuse_changes(before: dict[str, object], now: dict[str, object], out: Path) -> None:
