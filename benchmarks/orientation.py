@@ -1,6 +1,6 @@
 """The picture in docs/full-size.md: one chair in the grid under each convention, as the codec's voxels stand.
 
-    python benchmarks/orientation.py --out docs/orientation.png
+python benchmarks/orientation.py --out docs/orientation.png
 """
 
 from __future__ import annotations

@@ -174,17 +174,21 @@ def evaluate(
     print(markdown_table([done]) + f"\n→ {folder}")
 
 
-def score(mesh: Positional[Path], prompt: str, picture: Path | None = None) -> None:
+def score(
+    mesh: Positional[Path], prompt: str, picture: Path | None = None, judges: str = "", rewards: tuple[str, ...] = ()
+) -> None:
     """Every reward of a mesh, as if it had been the answer to a prompt.
 
     Args:
         mesh: .glb, .gltf, .obj, .ply or .stl.
         prompt: What it should be.
         picture: Also save the views that the rewards saw, as .png.
+        judges: The judges file, for full-size rewards; see configs/full/judges.yaml.
+        rewards: Only these, e.g. hps unified judge_parts; by default those of the tiny chain.
     """
     from maquette.making import score_mesh
 
-    for name, value in score_mesh(mesh, prompt, picture).items():
+    for name, value in score_mesh(mesh, prompt, picture, judges, rewards).items():
         print(f"{name:<32}{value:.4f}")
 
 

@@ -25,10 +25,10 @@ def encode(
         codec: tiny, a folder, or a repository in the hub's cache.
         convention: How the mesh is placed in the grid; by default as the codec was taught.
     """
-    from maquette.codec.published import open_codec
+    from maquette.codec.voxel_codec import VoxelCodec
     from maquette.shape.files import read_mesh
 
-    shapes = open_codec(codec)
+    shapes = VoxelCodec.load(codec)
     codes = shapes.encode(shapes.voxelise(read_mesh(mesh), convention or None))[0].tolist()
     out.write_text(json.dumps({"codec": codec, "codes": codes}) + "\n")
     print(f"→ {out} ({len(codes)} codes)")
@@ -44,12 +44,12 @@ def decode(codes: Positional[Path], out: Path = Path("shape.glb"), codec: str = 
     """
     import torch
 
-    from maquette.codec.published import open_codec
+    from maquette.codec.voxel_codec import VoxelCodec
     from maquette.shape.files import write_mesh
     from maquette.shape.surface import SurfaceMesher
 
     numbers = torch.tensor(read_codes(codes))[None]
-    write_mesh(SurfaceMesher().mesh(open_codec(codec).decode(numbers))[0], out)
+    write_mesh(SurfaceMesher().mesh(VoxelCodec.load(codec).decode(numbers))[0], out)
     print(f"→ {out}")
 
 

@@ -10,8 +10,8 @@ import numpy as np
 import torch
 from PIL import Image
 
-from maquette.codec.published import open_codec
-from maquette.config import StageSpec
+from maquette.codec.voxel_codec import VoxelCodec
+from maquette.config import RewardWeights, StageSpec
 from maquette.generate import generate
 from maquette.policy.lockstep import LockstepEngine
 from maquette.policy.model import best_device, load_policy
@@ -79,7 +79,7 @@ def answer(
     source = source_of(model)
     device = best_device() if source.full else "cpu"
     policy = load_policy(source.model, device, torch.float32 if device == "cpu" else torch.bfloat16)
-    shapes = open_codec(codec or source.codec, device)
+    shapes = VoxelCodec.load(codec or source.codec, device)
     generation = generate(
         (Prompt("request", text),),
         source.stages,
@@ -108,12 +108,17 @@ def choose(generation: Generation, stages: Sequence[StageSpec], *, count: int, b
     return [index for index in chosen if not failed[index]]
 
 
-def score_mesh(path: Path, text: str, picture: Path | None) -> dict[str, float]:
-    """Every reward of the default chain's stages for a mesh from a file, as if it had been the answer to `text`."""
+def score_mesh(
+    path: Path, text: str, picture: Path | None, judges: str = "", rewards: Sequence[str] = ()
+) -> dict[str, float]:
+    """Rewards of a mesh from a file, as if it had been the answer to `text`: those named, else the default chain's.
+
+    `judges` is the judges file, which full-size rewards need. ValueError for a reward of another name.
+    """
     mesh = centred(read_mesh(path))
-    stages = source_of("tiny").stages
-    generation = as_generation(mesh, text, stages)
-    scores = build_ensemble(stages).score(generation)
+    stages = (alone(rewards),) if rewards else source_of("tiny").stages
+    generation = as_generation(mesh, text, stages, size=224 if judges else 64)
+    scores = build_ensemble(stages, judges=judges).score(generation)
     if picture:
         Image.fromarray(np.concatenate(list(generation.stages[-1].views.rgb[0]), axis=1)).save(picture)
     return {
@@ -124,7 +129,16 @@ def score_mesh(path: Path, text: str, picture: Path | None) -> dict[str, float]:
     }
 
 
-def as_generation(mesh: Mesh, text: str, stages: Sequence[StageSpec]) -> Generation:
+def alone(rewards: Sequence[str]) -> StageSpec:
+    """A stage that is judged by those rewards."""
+    known = asdict(RewardWeights())
+    for name in rewards:
+        if name not in known:
+            raise ValueError(f"There is no reward {name!r}; known are {', '.join(known)}.")
+    return StageSpec("fine", "direct", rewards=RewardWeights(**dict.fromkeys(rewards, 1.0)))
+
+
+def as_generation(mesh: Mesh, text: str, stages: Sequence[StageSpec], size: int = 64) -> Generation:
     """A mesh in the place of an answer: drawn for each stage as that stage is drawn."""
     nothing = torch.zeros(len(stages), 0)
     rollouts = Rollouts(
@@ -143,7 +157,7 @@ def as_generation(mesh: Mesh, text: str, stages: Sequence[StageSpec]) -> Generat
             np.array([not len(mesh.faces)]),
             Voxels(np.zeros((1, 1, 1, 1), dtype=bool)),
             (mesh,),
-            render([mesh], CAMERAS["maquette-6"], size=64, antialias=True, paint=stage.paint),
+            render([mesh], CAMERAS["maquette-6"], size=size, antialias=True, paint=stage.paint),
         )
         for stage in stages
     )

@@ -12,7 +12,8 @@ import torch
 from safetensors.torch import load_file
 
 from maquette.codec.model import SHAPELLM_OMNI, VoxelVQVAE
-from maquette.codec.published import convert_codec, find_codec, open_codec, read_off_geometry
+from maquette.codec.hub import find_codec
+from maquette.codec.published import convert_codec, read_off_geometry
 from maquette.codec.voxel_codec import VoxelCodec
 from maquette.shape.voxelise import voxelise_surface
 from maquette.types import Mesh, Voxels
@@ -87,7 +88,7 @@ def test_up_in_the_mesh_is_up_in_the_grid_and_only_3dgen_r1_lays_it_down(tmp_pat
 
 def test_shells_in_the_published_convention_are_what_the_codec_reads(tmp_path: Path):
     convert_codec(codec_bin(tmp_path / "3DVQVAE.bin"), tmp_path / "codec")
-    codec = open_codec(tmp_path / "codec")
+    codec = VoxelCodec.load(tmp_path / "codec")
     shell = codec.voxelise(arrow_up())
     assert np.array_equal(shell.occupancy, voxelise_surface(arrow_up(), 64, "shapellm").occupancy)
     turned = codec.voxelise(arrow_up(), "3dgen-r1")

@@ -9,11 +9,12 @@ import numpy as np
 import pytest
 
 from maquette.config import RewardWeights, StageSpec
-from maquette.making import as_generation
+from maquette.making import as_generation, score_mesh
 from maquette.rewards.ensemble import build_ensemble
 from maquette.rewards.judge_parts import PointCloud, part_score, read_list, spoken
 from maquette.rewards.judge_prompts import PROMPTS, load_prompt
 from maquette.rewards.judges_file import SERVED, read_judges
+from maquette.shape.files import write_mesh
 from maquette.types import Generation, Mesh, PartSpec, Prompt, StageOutput
 from tests.full.judge_server import judge
 
@@ -89,6 +90,15 @@ def test_joint_judgements_see_all_views_in_one_question(tmp_path: Path, name: st
     assert [part["type"] for part in content] == ["image_url"] * VIEWS + ["text"]
     form = server.requests[0]["response_format"]["json_schema"]["schema"]
     assert form["required"] == list(said) and form["additionalProperties"] is False
+
+
+def test_a_mesh_file_is_scored_by_named_rewards_alone(tmp_path: Path):
+    write_mesh(tetrahedron(), tmp_path / "t.glb")
+    with judge(lambda body, number: acs(3, 4, 5)) as server:
+        path = str(judges_file(tmp_path, server.address))
+        assert score_mesh(tmp_path / "t.glb", "a red chair", None, path, ("unified",)) == {"fine/unified": 12.0}
+    with pytest.raises(ValueError, match="no reward 'unifed'"):
+        score_mesh(tmp_path / "t.glb", "a red chair", None, path, ("unifed",))
 
 
 def test_failed_shapes_get_the_worst_and_are_not_shown_and_silence_is_missing(tmp_path: Path):

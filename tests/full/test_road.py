@@ -16,7 +16,7 @@ from maquette.config import Config, OptimiserConfig, PolicyConfig, RewardWeights
 from maquette.policy.export import export_policy
 from maquette.policy.model import load_policy
 from maquette.runs import source_of
-from maquette.training.loop import train
+from maquette.training.loop import load_parts, train
 from tests.full.layouts import codec_bin, shapellm_folder, small_codec
 
 
@@ -78,3 +78,10 @@ def test_load_generate_learn_save_reload_export(tmp_path: Path, real: bool):
         expected = trained.model(input_ids=tokens, use_cache=False).logits
         torch.testing.assert_close(plain(input_ids=tokens, use_cache=False).logits, expected, atol=1e-3, rtol=1e-3)
     assert AutoTokenizer.from_pretrained(out).convert_tokens_to_ids("<mesh-end>") == trained.tokenizer.vocabulary.end_id
+
+
+def test_a_codec_of_another_codebook_is_refused_before_any_time_is_spent(tmp_path: Path):
+    shapellm_folder(tmp_path / "ShapeLLM-7B-omni", codebook=16)
+    small_codec().save(tmp_path / "codec")
+    with pytest.raises(ValueError, match=r"writes 16 codes, the codec .* reads 32: take the codec"):
+        load_parts(full_config(tmp_path))

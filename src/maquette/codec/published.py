@@ -1,42 +1,17 @@
-"""The published codec's weights (`yejunliang23/3DVQVAE`, 3DVQVAE.bin): found in the hub's cache, converted once to safetensors."""
+"""The published codec's weights (`yejunliang23/3DVQVAE`, 3DVQVAE.bin): converted once to safetensors."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
-from huggingface_hub import hf_hub_download
-from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
 from torch import Tensor
 
+from maquette.codec.hub import find_codec
 from maquette.codec.model import SHAPELLM_OMNI, Geometry, VoxelVQVAE, read_weights
 from maquette.codec.voxel_codec import VoxelCodec
-
-REPOSITORY, FILE = "yejunliang23/3DVQVAE", "3DVQVAE.bin"
-
-
-def find_codec(source: str | Path) -> str | Path:
-    """What `VoxelCodec.load` reads: local names as they are, a hub repository as its .bin in the hub's cache.
-
-    Nothing is downloaded: ValueError gives the command that fetches a repository which is not there.
-    """
-    if Path(source).exists() or not re.fullmatch(r"[\w.-]+/[\w.-]+", str(source)):
-        return source
-    try:
-        return Path(hf_hub_download(str(source), FILE, local_files_only=True))
-    except (LocalEntryNotFoundError, HFValidationError, HfHubHTTPError) as error:
-        raise ValueError(
-            f"There is no codec at {source}: no such folder, and no {FILE} of that repository in the hub's cache. "
-            f"Fetch it with: hf download {source} {FILE}"
-        ) from error
-
-
-def open_codec(source: str | Path, device: str = "cpu") -> VoxelCodec:
-    """A codec by any of its names: `tiny`, a folder, a weights file, a hub repository."""
-    return VoxelCodec.load(find_codec(source), device)
 
 
 def convert_codec(source: str | Path, out: Path, dtype: Literal["float32", "float16"] = "float16") -> VoxelCodec:

@@ -14,6 +14,7 @@ from jaxtyping import Float, Int64
 from safetensors.torch import save_file
 from torch import Tensor
 
+from maquette.codec.hub import find_codec
 from maquette.codec.model import SHAPELLM_OMNI, Geometry, VoxelVQVAE
 from maquette.shape.voxelise import Convention, voxelise_solid, voxelise_surface
 from maquette.types import Mesh, Voxels
@@ -35,11 +36,11 @@ class VoxelCodec:
 
     @classmethod
     def load(cls, source: str | Path, device: str = "cpu") -> VoxelCodec:
-        """`tiny` (shipped), a folder that `save` wrote, or the published 3DVQVAE weights (.safetensors, .bin).
+        """`tiny` (shipped), a folder that `save` wrote, the published 3DVQVAE weights (.safetensors, .bin), or their hub name.
 
         Raises ValueError where the folder, its config or its weights are missing or of another shape.
         """
-        path = Path(str(files("maquette") / "data" / "codec")) if source == "tiny" else Path(source)
+        path = Path(str(files("maquette") / "data" / "codec")) if source == "tiny" else Path(find_codec(source))
         if path.suffix in (".safetensors", ".bin", ".pt", ".pth"):
             model, weights = VoxelVQVAE(SHAPELLM_OMNI), path
         else:

@@ -15,7 +15,6 @@ import yaml
 from jaxtyping import Float64
 from torch import Tensor, nn
 
-from maquette.codec.published import open_codec
 from maquette.codec.voxel_codec import VoxelCodec
 from maquette.config import Config
 from maquette.config_file import dump_config
@@ -70,7 +69,7 @@ def load_parts(config: Config) -> Parts:
         gradient_checkpointing=own.gradient_checkpointing,
         seed=config.seed,
     )
-    codec = open_codec(config.codec, own.device)
+    codec = VoxelCodec.load(config.codec, own.device)
     if policy.codebook_size != codec.codebook_size:
         raise ValueError(
             f"The model {config.model} writes {policy.codebook_size} codes, the codec {config.codec} reads "
