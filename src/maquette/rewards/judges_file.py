@@ -76,8 +76,9 @@ class Judges:
         """What was asked of whom, for the run's record: prompts with version and digest, models, addresses."""
         lines = []
         for name, model in self.tree.get("rewards", {}).items():
-            own = self.tree["models"][model]
-            lines.append(f"{self.prompt(name).label}: {own['model']} at {', '.join(own['addresses'])}")
+            own = self.tree.get("models", {}).get(model, {})
+            where = ", ".join(own.get("addresses", ())) or "no address"
+            lines.append(f"{self.prompt(name).label}: {own.get('model', model)} at {where}")
         return lines + [f"{name}: {path}" for name, path in self.tree.get("weights", {}).items()]
 
     def costs(self) -> dict[str, float]:

@@ -18,6 +18,7 @@ import torch
 from jaxtyping import Int32
 from torch import Tensor
 
+from maquette.tracking import tell
 from maquette.types import Mesh, Voxels
 
 WEIGHTS = "microsoft/TRELLIS-text-xlarge"
@@ -30,6 +31,7 @@ INSTALL = (
 RESOLUTION = 64
 CLIP_TOKENS = 77
 """Start and end tokens included."""
+TOLD = 3
 GREY = "a plain grey clay model"
 """What an answer without text is painted as."""
 
@@ -46,7 +48,7 @@ class TrellisMesher:
     shapes_at_once: int = 8
     seed: int = 0
     warnings: list[str] = field(default_factory=list)
-    """What was cut from texts, a sentence each, newest last; the caller may read and empty it."""
+    """What was cut from texts, a sentence each, newest last; the first few are told as they come."""
 
     @classmethod
     def open(cls, weights: str = WEIGHTS, device: str = "cuda", shapes_at_once: int = 8) -> TrellisMesher:
@@ -115,6 +117,8 @@ class TrellisMesher:
                 f"The paint's text has {self._tokens(text)} tokens; TRELLIS reads {CLIP_TOKENS}: only the first {kept} of "
                 f"{len(words)} words were used."
             )
+            if len(self.warnings) <= TOLD:
+                tell(self.warnings[-1])
         return " ".join(words[:kept])
 
     def _tokens(self, text: str) -> int:

@@ -60,6 +60,8 @@ def load_parts(config: Config) -> Parts:
     if config.cameras not in CAMERAS:
         raise ValueError(f"There is no camera protocol {config.cameras!r}; known are {', '.join(CAMERAS)}.")
     own = config.policy
+    # what may be missing and is quick to ask comes before what takes minutes to load
+    mesher = TrellisMesher.open() if config.mesher == "trellis" else SurfaceMesher()
     policy = open_policy(
         config.model,
         device=own.device,
@@ -81,7 +83,7 @@ def load_parts(config: Config) -> Parts:
         reference=reference_of(policy, device=own.device, weights=own.weights) if needs_reference else None,
         engine=open_engine(own.engine, policy, codec.codes_per_shape),
         codec=codec,
-        mesher=TrellisMesher.open() if config.mesher == "trellis" else SurfaceMesher(),
+        mesher=mesher,
         cameras=CAMERAS[config.cameras],
         prompts=load_prompts(config.prompts, count=config.prompt_count),
         ensemble=build_ensemble(config.stages, reduce=config.reduce, judges=config.judges),
