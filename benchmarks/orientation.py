@@ -1,4 +1,4 @@
-"""The picture in docs/full-size.md: one chair in the grid under each convention, as the codec's voxels stand.
+"""A picture of what docs/full-size.md says: one chair in the grid under each convention, as the codec's voxels stand.
 
 python benchmarks/orientation.py --out docs/orientation.png
 """
