@@ -31,6 +31,7 @@ ORDER: tuple[set[str], ...] = (
     {"studio"},
     {"making", "doctor"},
     {"quickstart"},
+    {"cli_files"},
     {"cli"},
 )
 """The road: a module imports only from further left, or from its own room."""

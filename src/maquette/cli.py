@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
 
 import tyro
+
+from maquette.cli_files import convert_codec, decode, encode, export
 
 Positional = tyro.conf.Positional
 
@@ -21,24 +22,34 @@ def generate(
     best_of: int = 1,
     picture: Path | None = None,
     seed: int = 0,
-    temperature: float = 1.0,
+    temperature: float | None = None,
+    codec: str = "",
 ) -> None:
     """Make a 3D object from a sentence.
 
     Args:
         prompt: What to make, e.g. "a tall red chair with four legs".
         out: The file to write; .glb, .obj, .ply or .stl.
-        model: tiny, tiny-rl, the folder of a run, or of a model.
+        model: tiny, tiny-rl, the folder of a run, of adapters or of a model, or a repository in the hub's cache.
         n: How many objects.
         best_of: Keep the best of so many answers, by the model's own rewards.
         picture: Also draw it, as .png.
         seed: Same seed, same machine: same object.
-        temperature: Below 1: safer and less varied.
+        temperature: Below 1: safer and less varied; by default as the model was trained (tiny 1, published 0.7).
+        codec: Another than the model's own.
     """
     from maquette.making import make
 
     for made in make(
-        prompt, out, model=model, count=n, best_of=best_of, seed=seed, temperature=temperature, picture=picture
+        prompt,
+        out,
+        model=model,
+        count=n,
+        best_of=best_of,
+        seed=seed,
+        temperature=temperature,
+        picture=picture,
+        codec=codec,
     ):
         for thought in filter(None, made.reasoning):
             print(thought)
@@ -62,13 +73,17 @@ def train(
         dry_run: Print the resolved config, its tokens, memory and model calls, and stop.
     """
     from maquette.config_file import load_config
+    from maquette.runs import is_full_size
+    from maquette.training.full_plan import plan_full
     from maquette.training.loop import train
     from maquette.training.parts import load_parts
     from maquette.training.plan import plan
 
     resolved = load_config(config, set)
     if dry_run:
-        print(plan(resolved, load_parts(resolved)))
+        # a full-size model need not be here to be counted
+        full = is_full_size(Path(resolved.model))
+        print(plan_full(resolved) if full else plan(resolved, load_parts(resolved)))
         return
     folder = resume or out or Path("runs") / config.stem
     trained = train(resolved, folder, resume=resume is not None, command=command_line())
@@ -162,55 +177,22 @@ def evaluate(
     print(markdown_table([done]) + f"\n→ {folder}")
 
 
-def score(mesh: Positional[Path], prompt: str, picture: Path | None = None) -> None:
+def score(
+    mesh: Positional[Path], prompt: str, picture: Path | None = None, judges: str = "", rewards: tuple[str, ...] = ()
+) -> None:
     """Every reward of a mesh, as if it had been the answer to a prompt.
 
     Args:
         mesh: .glb, .gltf, .obj, .ply or .stl.
         prompt: What it should be.
         picture: Also save the views that the rewards saw, as .png.
+        judges: The judges file, for full-size rewards; see configs/full/judges.yaml.
+        rewards: Only these, e.g. hps unified judge_parts; by default those of the tiny chain.
     """
     from maquette.making import score_mesh
 
-    for name, value in score_mesh(mesh, prompt, picture).items():
+    for name, value in score_mesh(mesh, prompt, picture, judges, rewards).items():
         print(f"{name:<32}{value:.4f}")
-
-
-def encode(mesh: Positional[Path], out: Path = Path("codes.json"), codec: str = "tiny") -> None:
-    """A mesh as the codes of a shape codec.
-
-    Args:
-        mesh: .glb, .gltf, .obj, .ply or .stl.
-        out: The file to write.
-        codec: tiny, or a folder.
-    """
-    from maquette.codec.voxel_codec import VoxelCodec
-    from maquette.shape.files import read_mesh
-    from maquette.shape.voxelise import voxelise_solid
-
-    shapes = VoxelCodec.load(codec)
-    codes = shapes.encode(voxelise_solid(read_mesh(mesh), shapes.resolution, "centred"))[0].tolist()
-    out.write_text(json.dumps({"codec": codec, "codes": codes}) + "\n")
-    print(f"→ {out} ({len(codes)} codes)")
-
-
-def decode(codes: Positional[Path], out: Path = Path("shape.glb"), codec: str = "tiny") -> None:
-    """Codes as a mesh.
-
-    Args:
-        codes: What `maquette encode` wrote.
-        out: The file to write; .glb, .obj, .ply or .stl.
-        codec: tiny, or a folder: the one that encoded.
-    """
-    import torch
-
-    from maquette.codec.voxel_codec import VoxelCodec
-    from maquette.shape.files import write_mesh
-    from maquette.shape.surface import SurfaceMesher
-
-    numbers = torch.tensor(read_codes(codes))[None]
-    write_mesh(SurfaceMesher().mesh(VoxelCodec.load(codec).decode(numbers))[0], out)
-    print(f"→ {out}")
 
 
 def quickstart(out: Path = Path("runs/quickstart"), config: Path | None = None) -> None:
@@ -247,19 +229,10 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "warm-start": warm_start,
     "train-codec": train_codec,
     "train-scorers": train_scorers,
+    "convert-codec": convert_codec,
+    "export": export,
     "doctor": doctor,
 }
-
-
-def read_codes(path: Path) -> list[int]:
-    """The list `codes` of a JSON file; ValueError where there is none."""
-    try:
-        codes = json.loads(path.read_text())["codes"]
-    except (json.JSONDecodeError, KeyError, TypeError, UnicodeDecodeError) as error:
-        raise ValueError(f'{path} is not what `maquette encode` writes: JSON with a list "codes".') from error
-    if not isinstance(codes, list) or not all(isinstance(code, int) for code in codes):
-        raise ValueError(f"{path}: `codes` must be a list of whole numbers.")
-    return codes
 
 
 def command_line() -> str:

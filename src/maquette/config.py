@@ -27,6 +27,28 @@ class RewardWeights:
     """Look alone, without the text."""
     parts: float = 0.0
     """Existence and completeness of each part that the prompt asks for."""
+    hps: float = 0.0
+    """Full size: HPS v2.1, about 0.2 to 0.35, of single views."""
+    clip: float = 0.0
+    """Full size: CLIP score, the cosine of text and view."""
+    clip_aesthetic: float = 0.0
+    """Full size: LAION's aesthetic predictor on CLIP ViT-L/14, 1 to 10, of single views."""
+    unified: float = 0.0
+    """Full size: UnifiedReward-2.0, alignment + coherence + style, 3 to 15, of single views."""
+    unified_think: float = 0.0
+    """Full size: UnifiedReward-Think's geometric alignment, 1 to 5, of single views."""
+    judge_category: float = 0.0
+    """Full size: is it what was asked for, 0 or 1, a vision-language model on all views."""
+    judge_alignment: float = 0.0
+    """Full size: agreement with the prompt, 0 to 1, on all views."""
+    judge_geometry: float = 0.0
+    """Full size: outline + appearance + parts alike across views, 0 to 3."""
+    judge_appearance: float = 0.0
+    """Full size: colour + material + texture, 0 to 3, on all views."""
+    judge_parts: float = 0.0
+    """Full size: existence + completeness of the prompt's parts, 0 to 2, on all views."""
+    point_parts: float = 0.0
+    """Full size: the same, 0 to 2, by a point-cloud model on coloured points."""
 
 
 @dataclass(frozen=True)
@@ -141,6 +163,24 @@ class OptimiserConfig:
 
 
 @dataclass(frozen=True)
+class PolicyConfig:
+    """How the policy is held, what of it learns, and who decodes; the defaults fit the tiny size."""
+
+    device: str = "cpu"
+    """Where policy and codec live: cpu, cuda, cuda:1."""
+    weights: Literal["float32", "bfloat16", "4bit"] = "float32"
+    """Held as; bfloat16 and 4bit are for bases under adapters, full fine-tuning wants float32."""
+    lora_rank: int = 0
+    """Rank of the adapters that learn; 0: every weight learns (never the vision tower's)."""
+    lora_alpha: float = 64.0
+    """Their product is scaled by alpha / rank."""
+    gradient_checkpointing: bool = False
+    """Layers are computed again in the backward pass: a third more time, a tenth of the activations."""
+    engine: Literal["lockstep", "vllm"] = "lockstep"
+    """Who decodes: this process's own weights in step, or vLLM in this process."""
+
+
+@dataclass(frozen=True)
 class Config:
     """A reinforcement-learning run: `maquette train CONFIG`."""
 
@@ -170,6 +210,14 @@ class Config:
     """Which groups are worth an update."""
     optimiser: OptimiserConfig = field(default_factory=OptimiserConfig)
     """From gradient to weights."""
+    policy: PolicyConfig = field(default_factory=PolicyConfig)
+    """How the model is held and decoded."""
+    mesher: Literal["surface", "trellis"] = "surface"
+    """Who makes meshes of voxels: the iso-surface, or an installed TRELLIS (its paint too)."""
+    paint_text: Literal["prompt", "reasoning"] = "prompt"
+    """What TRELLIS is told of an answer (the paper does not say)."""
+    judges: str = ""
+    """YAML file with the addresses, weights and models of the full-size rewards; see configs/full/judges.yaml."""
     reduce: Literal["max", "mean", "min"] = "mean"
     """How a judge of single views makes one score of v (the paper: max)."""
     cameras: str = "maquette-6"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Literal
 
 import numpy as np
 import torch
@@ -32,10 +33,12 @@ def generate(
     sampling: Sampling,
     render_size: int = 64,
     antialias: bool = True,
+    paint_text: Literal["prompt", "reasoning"] = "prompt",
     clock: Stopwatch | None = None,
 ) -> Generation:
     """`group_size` answers to every prompt, each a chain of `stages`; every stage decoded, meshed and drawn.
 
+    `paint_text`: what a mesher that paints by text is told of an answer; an answer without reasoning is painted by its prompt.
     A stage's own `max_reasoning` takes the place of the sampling's. Malformed or empty answers are data (`failed`). `clock`
     gathers seconds under `decode`, `shape` and `render`. ValueError: no prompts, an empty prompt, an unknown instruction.
     """
@@ -52,7 +55,10 @@ def generate(
             # without a stage before it, the answers of one prompt share its prefill
             rollouts = engine.decode(turns, group_size if not outputs else 1, drawing)
         written = read_answers(rollouts, engine.tokenizer, codec.codes_per_shape)
-        outputs.append(_shown(written, stage, codec, mesher, cameras, render_size, antialias, clock))
+        asked = [text for text in requests for _ in range(group_size)]
+        said = [own or text for own, text in zip(written.reasoning, asked, strict=True)]
+        texts = said if paint_text == "reasoning" else asked
+        outputs.append(_shown(written, stage, codec, mesher, texts, cameras, render_size, antialias, clock))
         rows.append(rollouts)
     return Generation(tuple(prompts), group_size, interleave(rows), tuple(outputs), warnings)
 
@@ -121,6 +127,7 @@ def _shown(
     stage: StageSpec,
     codec: VoxelCodec,
     mesher: Mesher,
+    texts: Sequence[str],
     cameras: Cameras,
     size: int,
     antialias: bool,
@@ -130,7 +137,7 @@ def _shown(
     with clock("shape"):
         voxels = codec.decode(written.codes)
         failed = empty(voxels)
-        meshes = tuple(mesher.mesh(voxels, written.reasoning))
+        meshes = tuple(mesher.mesh(voxels, texts))
     with clock("render"):
         views = render(meshes, cameras, size=size, antialias=antialias, paint=stage.paint)
     codes = written.codes.masked_fill(torch.from_numpy(failed)[:, None], -1)

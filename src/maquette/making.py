@@ -11,10 +11,10 @@ import torch
 from PIL import Image
 
 from maquette.codec.voxel_codec import VoxelCodec
-from maquette.config import StageSpec
+from maquette.config import RewardWeights, StageSpec
 from maquette.generate import generate
 from maquette.policy.lockstep import LockstepEngine
-from maquette.policy.model import load_policy
+from maquette.policy.model import best_device, load_policy
 from maquette.protocols import Sampling
 from maquette.rendering.cameras import CAMERAS
 from maquette.rendering.rasterise import render
@@ -45,8 +45,9 @@ def make(
     count: int,
     best_of: int,
     seed: int,
-    temperature: float,
+    temperature: float | None = None,
     picture: Path | None,
+    codec: str = "",
 ) -> list[Made]:
     """`count` objects, each the best of `best_of` answers by the rewards of its chain; several get -2, -3 … in their names.
 
@@ -57,7 +58,9 @@ def make(
     check_writable_kind(out)
     for folder in {file.parent for file in (out, picture) if file}:
         make_run_folder(folder)  # before any time is spent
-    generation, stages = answer(text, model=model, answers=count * best_of, seed=seed, temperature=temperature)
+    generation, stages = answer(
+        text, model=model, answers=count * best_of, seed=seed, temperature=temperature, codec=codec
+    )
     for warning in generation.warnings:
         tell(warning)
     made = []
@@ -72,20 +75,22 @@ def make(
 
 
 def answer(
-    text: str, *, model: str, answers: int, seed: int, temperature: float
+    text: str, *, model: str, answers: int, seed: int, temperature: float | None = None, codec: str = ""
 ) -> tuple[Generation, tuple[StageSpec, ...]]:
-    """That many answers to one request, with the chain that made them."""
+    """That many answers to one request, with the chain that made them; full-size models run where there is a GPU."""
     source = source_of(model)
-    policy, codec = load_policy(source.model), VoxelCodec.load(source.codec)
+    device = best_device() if source.full else "cpu"
+    policy = load_policy(source.model, device, torch.float32 if device == "cpu" else torch.bfloat16)
+    shapes = VoxelCodec.load(codec or source.codec, device)
     generation = generate(
         (Prompt("request", text),),
         source.stages,
-        engine=LockstepEngine(policy, codec.codes_per_shape),
-        codec=codec,
+        engine=LockstepEngine(policy, shapes.codes_per_shape, policy.dtype),
+        codec=shapes,
         mesher=SurfaceMesher(),
         cameras=CAMERAS["maquette-6"],
         group_size=answers,
-        sampling=Sampling(temperature=temperature, seed=seed),
+        sampling=Sampling(temperature=temperature or source.temperature, top_p=source.top_p, seed=seed),
         render_size=64,
     )
     return generation, source.stages
@@ -105,12 +110,17 @@ def choose(generation: Generation, stages: Sequence[StageSpec], *, count: int, b
     return [index for index in chosen if not failed[index]]
 
 
-def score_mesh(path: Path, text: str, picture: Path | None) -> dict[str, float]:
-    """Every reward of the default chain's stages for a mesh from a file, as if it had been the answer to `text`."""
+def score_mesh(
+    path: Path, text: str, picture: Path | None, judges: str = "", rewards: Sequence[str] = ()
+) -> dict[str, float]:
+    """Rewards of a mesh from a file, as if it had been the answer to `text`: those named, else the default chain's.
+
+    `judges` is the judges file, which full-size rewards need. ValueError for a reward of another name.
+    """
     mesh = centred(read_mesh(path))
-    stages = source_of("tiny").stages
-    generation = as_generation(mesh, text, stages)
-    scores = build_ensemble(stages).score(generation)
+    stages = (alone(rewards),) if rewards else source_of("tiny").stages
+    generation = as_generation(mesh, text, stages, size=224 if judges else 64)
+    scores = build_ensemble(stages, judges=judges).score(generation)
     if picture:
         Image.fromarray(np.concatenate(list(generation.stages[-1].views.rgb[0]), axis=1)).save(picture)
     return {
@@ -121,7 +131,16 @@ def score_mesh(path: Path, text: str, picture: Path | None) -> dict[str, float]:
     }
 
 
-def as_generation(mesh: Mesh, text: str, stages: Sequence[StageSpec]) -> Generation:
+def alone(rewards: Sequence[str]) -> StageSpec:
+    """A stage that is judged by those rewards."""
+    known = asdict(RewardWeights())
+    for name in rewards:
+        if name not in known:
+            raise ValueError(f"There is no reward {name!r}; known are {', '.join(known)}.")
+    return StageSpec("fine", "direct", rewards=RewardWeights(**dict.fromkeys(rewards, 1.0)))
+
+
+def as_generation(mesh: Mesh, text: str, stages: Sequence[StageSpec], size: int = 64) -> Generation:
     """A mesh in the place of an answer: drawn for each stage as that stage is drawn."""
     nothing = torch.zeros(len(stages), 0)
     rollouts = Rollouts(
@@ -140,7 +159,7 @@ def as_generation(mesh: Mesh, text: str, stages: Sequence[StageSpec]) -> Generat
             np.array([not len(mesh.faces)]),
             Voxels(np.zeros((1, 1, 1, 1), dtype=bool)),
             (mesh,),
-            render([mesh], CAMERAS["maquette-6"], size=64, antialias=True, paint=stage.paint),
+            render([mesh], CAMERAS["maquette-6"], size=size, antialias=True, paint=stage.paint),
         )
         for stage in stages
     )

@@ -101,7 +101,7 @@ def test_denominators_by_stage_count_weights_and_the_sequences_that_have_any():
     )
     assert counts.tokens.tolist() == [4 + 3, 2 + 1] and counts.sequences.tolist() == [2, 2] and counts.longest == 9
     muted = token_weights(rollouts, (0.5, 1.0)) * torch.tensor([[1.0], [1.0], [1.0], [0.0]])
-    counts = denominators(Batch(rollouts, grid, muted, None, None), 2, longest=9)
+    counts = denominators(Batch(rollouts, grid, muted, None, None), torch.arange(4), 2, longest=9)
     assert counts.tokens.tolist() == [4 + 3, 2] and counts.sequences.tolist() == [2, 1]
 
 

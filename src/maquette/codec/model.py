@@ -150,7 +150,7 @@ def read_weights(path: Path) -> dict[str, Tensor]:
         if path.suffix not in (".bin", ".pt", ".pth"):
             raise ValueError(f"{path} is not a weights file: the suffix must be .safetensors, .bin, .pt or .pth.")
         weights = torch.load(path, map_location="cpu", weights_only=True)
-    except (SafetensorError, pickle.UnpicklingError, EOFError, RuntimeError) as error:
+    except (SafetensorError, pickle.UnpicklingError, EOFError, RuntimeError, OSError) as error:
         raise ValueError(f"{path} cannot be read as weights: it is truncated or holds more than tensors.") from error
     if not isinstance(weights, dict) or not all(isinstance(v, Tensor) for v in weights.values()):
         raise ValueError(f"{path} must hold a plain state dict of tensors by key; save `model.state_dict()` instead.")

@@ -14,8 +14,10 @@ from jaxtyping import Float, Int64
 from safetensors.torch import save_file
 from torch import Tensor
 
+from maquette.codec.hub import find_codec
 from maquette.codec.model import SHAPELLM_OMNI, Geometry, VoxelVQVAE
-from maquette.types import Voxels
+from maquette.shape.voxelise import Convention, voxelise_solid, voxelise_surface
+from maquette.types import Mesh, Voxels
 
 COARSE_GREY = 0.6
 """The colour (r = g = b) that every occupied voxel of an unpainted shape has inside a coloured codec: coarse shapes, grey meshes."""
@@ -34,11 +36,11 @@ class VoxelCodec:
 
     @classmethod
     def load(cls, source: str | Path, device: str = "cpu") -> VoxelCodec:
-        """`tiny` (shipped), a folder that `save` wrote, or the published 3DVQVAE weights (.safetensors, .bin).
+        """`tiny` (shipped), a folder that `save` wrote, the published 3DVQVAE weights (.safetensors, .bin), or their hub name.
 
         Raises ValueError where the folder, its config or its weights are missing or of another shape.
         """
-        path = Path(str(files("maquette") / "data" / "codec")) if source == "tiny" else Path(source)
+        path = Path(str(files("maquette") / "data" / "codec")) if source == "tiny" else Path(find_codec(source))
         if path.suffix in (".safetensors", ".bin", ".pt", ".pth"):
             model, weights = VoxelVQVAE(SHAPELLM_OMNI), path
         else:
@@ -48,11 +50,11 @@ class VoxelCodec:
         model.load(weights)
         return cls(model, device)
 
-    def save(self, folder: Path, dtype: Literal["float32", "float16"] = "float32") -> None:
-        """Write `model.safetensors` (values stored in `dtype`) and `config.json`."""
+    def save(self, folder: Path, dtype: Literal["float32", "float16"] | None = "float32") -> None:
+        """Write `model.safetensors` (values stored in `dtype`, None: as each is held) and `config.json`."""
         folder.mkdir(parents=True, exist_ok=True)
-        stored = {"float32": torch.float32, "float16": torch.float16}[dtype]
-        weights = {k: v.to("cpu", stored).contiguous() for k, v in self.model.state_dict().items()}
+        stored = {"float32": torch.float32, "float16": torch.float16, None: None}[dtype]
+        weights = {k: v.to("cpu", stored or v.dtype).contiguous() for k, v in self.model.state_dict().items()}
         save_file(weights, folder / "model.safetensors")
         (folder / "config.json").write_text(json.dumps(asdict(self.model.geometry), indent=1) + "\n")
 
@@ -72,6 +74,12 @@ class VoxelCodec:
     def colored(self) -> bool:
         """Whether decoded shapes have colours; where not, colours given to `encode` are ignored."""
         return self.model.geometry.colored
+
+    def voxelise(self, mesh: Mesh, convention: Convention | None = None) -> Voxels:
+        """A mesh as this codec was taught: coloured ones solid and "centred", occupancy alone as a shell, "shapellm"."""
+        if self.colored:
+            return voxelise_solid(mesh, self.resolution, convention or "centred")
+        return voxelise_surface(mesh, self.resolution, convention or "shapellm")
 
     @torch.no_grad()
     def encode(self, voxels: Voxels, *, bfloat16: bool = False) -> Int64[Tensor, "a c"]:

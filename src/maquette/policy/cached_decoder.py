@@ -12,12 +12,18 @@ from jaxtyping import Float, Int64
 from torch import Tensor, nn
 from torch.nn.functional import linear, rms_norm, scaled_dot_product_attention, silu
 
+from maquette.policy.adapters import effective_weight
 from maquette.policy.sharding import whole
 
 
 def snapshot(weight: Tensor, dtype: torch.dtype) -> Tensor:
     """A weight as decoding reads it. Shards are converted first and then fetched, once per rollout and not once per token."""
     return whole(weight.detach().to(dtype))
+
+
+def effective(layer: nn.Module, dtype: torch.dtype) -> Tensor:
+    """The same of a linear layer with whatever adapts it."""
+    return snapshot(effective_weight(layer), dtype)
 
 
 @dataclass(frozen=True)
@@ -38,12 +44,12 @@ class LayerWeights:
         projections = (attention.q_proj, attention.k_proj, attention.v_proj)
         parts = (
             snapshot(layer.input_layernorm.weight, dtype),
-            torch.cat([snapshot(p.weight, dtype) for p in projections]),
+            torch.cat([effective(p, dtype) for p in projections]),
             torch.cat([snapshot(p.bias, dtype) for p in projections]),
-            snapshot(attention.o_proj.weight, dtype),
+            effective(attention.o_proj, dtype),
             snapshot(layer.post_attention_layernorm.weight, dtype),
-            torch.cat([snapshot(mlp.gate_proj.weight, dtype), snapshot(mlp.up_proj.weight, dtype)]),
-            snapshot(mlp.down_proj.weight, dtype),
+            torch.cat([effective(mlp.gate_proj, dtype), effective(mlp.up_proj, dtype)]),
+            effective(mlp.down_proj, dtype),
         )
         return cls(*parts)
 

@@ -18,6 +18,9 @@ from torch.nn.functional import linear
 from maquette.policy.tokenizer import PolicyTokenizer
 from maquette.types import SegmentKind
 
+MOST_RUNS = 8
+"""Of more runs than these the rows are gathered instead: a product per run would cost more than the copy."""
+
 
 @dataclass(frozen=True)
 class Support:
@@ -43,7 +46,9 @@ class Support:
         return cls(table, rows, runs)
 
     def weight_views(self, weight: Float[Tensor, "vocabulary d"]) -> tuple[Float[Tensor, "_ d"], ...]:
-        """The head's rows of this support, run by run."""
+        """The head's rows of this support, run by run; one copy of them where they lie scattered."""
+        if len(self.runs) > MOST_RUNS:
+            return (weight[self.ids.to(weight.device)],)
         return tuple(weight[start:stop] for start, stop in self.runs)
 
     def logits(self, hidden: Float[Tensor, "m d"], weight: Float[Tensor, "vocabulary d"]) -> Float[Tensor, "m k"]:
@@ -58,5 +63,6 @@ def supports(tokenizer: PolicyTokenizer, vocabulary: int) -> dict[SegmentKind, S
     reasoning = [*tokenizer.text_ids, words.start_id]
     return {
         SegmentKind.REASONING: Support.of(reasoning, vocabulary),
-        SegmentKind.SHAPE: Support.of(words.code_ids.tolist(), vocabulary),
+        # in id order, not code order: where a tokenizer added its codes in another order, rows still are one run
+        SegmentKind.SHAPE: Support.of(sorted(words.code_ids.tolist()), vocabulary),
     }

@@ -183,7 +183,7 @@ def _joined(parts: list[_Written], pad: int) -> Rollouts:
 
     def fitted(columns: list[Tensor], fill: int = 0) -> Tensor:
         grown = [torch.nn.functional.pad(x, (0, max(0, width - x.shape[1])), value=fill) for x in columns]
-        return torch.cat([x[:, :width] for x in grown]).cpu()
+        return torch.cat([x[:, :width] for x in grown]).cpu()  # what follows indexes and parses
 
     tokens = fitted([part.tokens for part in parts], pad)
     rows = torch.arange(len(tokens))

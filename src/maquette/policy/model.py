@@ -8,16 +8,33 @@ from __future__ import annotations
 
 import json
 from contextlib import nullcontext
-from importlib.resources import files
 from pathlib import Path
 from typing import Literal
 
 import torch
 from jaxtyping import Bool, Float, Int8, Int64
 from torch import Tensor, nn
-from transformers import AutoConfig, PreTrainedModel, Qwen2_5_VLForConditionalGeneration, Qwen2Config, Qwen2ForCausalLM
+from transformers import (
+    AutoConfig,
+    BitsAndBytesConfig,
+    PreTrainedModel,
+    Qwen2_5_VLForConditionalGeneration,
+    Qwen2Config,
+    Qwen2ForCausalLM,
+)
+from transformers.utils.import_utils import is_bitsandbytes_available
 from transformers.utils.logging import disable_progress_bar
 
+from maquette.policy.adapters import (
+    ADAPTER_CONFIG,
+    FrozenBase,
+    adapter_base,
+    add_lora,
+    load_adapter,
+    lora_layers,
+    save_adapter,
+)
+from maquette.policy.folders import check_model, find_model
 from maquette.policy.head import supports
 from maquette.policy.sharding import whole
 from maquette.policy.tokenizer import PolicyTokenizer
@@ -41,10 +58,12 @@ SampledLogprobs = tuple[Float[Tensor, "n t"], Float[Tensor, "n t"], Float[Tensor
 class Policy(nn.Module):
     """Final. Every pass of training and scoring goes through `forward`, so that DDP and FSDP wrappers see it."""
 
-    def __init__(self, model: PreTrainedModel, tokenizer: PolicyTokenizer) -> None:
+    def __init__(self, model: PreTrainedModel, tokenizer: PolicyTokenizer, source: str = "") -> None:
         super().__init__()
         self.model = model
         self.tokenizer = tokenizer
+        self.source = source
+        """What it was loaded from, kept in an adapter's config; "" for a new one."""
         self.supports = supports(tokenizer, self.head_weight.shape[0])
 
     @property
@@ -55,6 +74,11 @@ class Policy(nn.Module):
     @property
     def head_weight(self) -> Float[Tensor, "vocabulary d"]:
         return self.model.get_output_embeddings().weight
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """Of the head, and of what is not an adapter."""
+        return self.head_weight.dtype
 
     @property
     def codebook_size(self) -> int:
@@ -114,14 +138,21 @@ class Policy(nn.Module):
         self, hidden: Float[Tensor, "m d"], inside: Float[Tensor, "m k"], temperature: float
     ) -> Float[Tensor, " m"]:
         """log(mass of the support) under the whole head."""
-        whole = (torch.nn.functional.linear(hidden, self.head_weight).float() / temperature).logsumexp(-1)
-        return (inside.logsumexp(-1) - whole).clamp(max=0.0)
+        everything = (torch.nn.functional.linear(hidden, self.head_weight).float() / temperature).logsumexp(-1)
+        return (inside.logsumexp(-1) - everything).clamp(max=0.0)
 
     def save(self, folder: Path, dtype: torch.dtype = torch.float32, *, write: bool = True) -> None:
         """Hugging Face layout: config.json, model.safetensors (values in `dtype`), tokenizer.json.
 
+        Of a policy with adapters these alone are written, with the name of their base; `export_policy` merges the two.
         With weights that are sharded over processes, every process calls it and one of them has `write`.
         """
+        if lora_layers(self.model):
+            if write:
+                folder.mkdir(parents=True, exist_ok=True)
+                save_adapter(self.model, folder)
+                self.tokenizer.save(folder)
+            return
         stored: dict[int, Tensor] = {}
         state: dict[str, Tensor] = {}
         for name, value in self.model.state_dict(keep_vars=True).items():
@@ -160,14 +191,24 @@ def new_policy(tokenizer: PolicyTokenizer, config: Qwen2Config, seed: int) -> Po
     return Policy(model.eval(), tokenizer)
 
 
-def load_policy(source: str | Path, device: str = "cpu", dtype: torch.dtype = torch.float32) -> Policy:
-    """`tiny` (shipped) or a folder in Hugging Face layout.
+Weights = Literal["float32", "bfloat16", "4bit"]
+"""How a policy's weights are held; 4bit (NF4, bitsandbytes) only under adapters and on a GPU."""
 
-    Raises ValueError where there is no model, of an unknown kind, or with another vocabulary than its tokenizer's.
+
+def load_policy(
+    source: str | Path, device: str = "cpu", dtype: torch.dtype = torch.float32, quantise: bool = False
+) -> Policy:
+    """`tiny` (shipped), a folder in Hugging Face layout, a repository in the hub's cache, or a folder of adapters (with its base).
+
+    Raises ValueError where there is no model, half of one, one of an unknown kind, or with another vocabulary than its tokenizer's.
     """
-    folder = Path(str(files("maquette") / "data" / "policy-base")) if source == "tiny" else Path(source)
-    if not (folder / "config.json").is_file():
-        raise ValueError(f"There is no policy at {folder}: config.json is missing.")
+    folder = find_model(source)
+    if (folder / ADAPTER_CONFIG).is_file():
+        policy = load_policy(adapter_base(folder), device, dtype, quantise)
+        load_adapter(policy.model, folder)
+        policy.model.eval()
+        return policy
+    check_model(folder)
     kind = json.loads((folder / "config.json").read_text()).get("model_type", "")
     if kind not in MODELS:
         raise ValueError(f"{folder} holds a model of type {kind!r}; a policy is one of {', '.join(MODELS)}.")
@@ -178,7 +219,67 @@ def load_policy(source: str | Path, device: str = "cpu", dtype: torch.dtype = to
     if len(tokenizer) > rows:
         raise ValueError(f"{folder}: the tokenizer has {len(tokenizer)} tokens, the model only {rows} rows.")
     attention = ATTENTION.get(torch.device(device).type, "sdpa")
-    model = MODELS[kind].from_pretrained(
-        folder, config=config, dtype=dtype, attn_implementation=attention, use_safetensors=True
+    settings = {"dtype": dtype, "attn_implementation": attention, "use_safetensors": True}
+    if quantise:
+        settings |= {"quantization_config": four_bits(device), "device_map": {"": device}}
+    model = MODELS[kind].from_pretrained(folder, config=config, **settings)
+    return Policy((model if quantise else model.to(device)).eval(), tokenizer, str(source))
+
+
+def best_device() -> str:
+    """cuda where there is one, else cpu."""
+    return "cuda" if torch.cuda.is_available() else "cpu"
+
+
+def four_bits(device: str) -> BitsAndBytesConfig:
+    """NF4 with doubly quantised scales. ValueError where bitsandbytes or the GPU that it needs is not there."""
+    if not is_bitsandbytes_available() or torch.device(device).type != "cuda":
+        raise ValueError(
+            f"policy.weights=4bit needs bitsandbytes and a CUDA device, and this is {device}"
+            f"{'' if is_bitsandbytes_available() else ' without bitsandbytes (pip install bitsandbytes)'}: "
+            "take policy.weights=bfloat16."
+        )
+    return BitsAndBytesConfig(
+        load_in_4bit=True,
+        bnb_4bit_quant_type="nf4",
+        bnb_4bit_use_double_quant=True,
+        bnb_4bit_compute_dtype=torch.bfloat16,
     )
-    return Policy(model.to(device).eval(), tokenizer)
+
+
+def open_policy(
+    source: str | Path,
+    *,
+    device: str = "cpu",
+    weights: Weights = "float32",
+    lora_rank: int = 0,
+    lora_alpha: float = 64.0,
+    gradient_checkpointing: bool = False,
+    seed: int = 0,
+) -> Policy:
+    """A policy that is ready to learn: adapters (rank > 0) or every weight but the vision tower's.
+
+    Adapters that `source` brings go on learning whatever `lora_rank` says. ValueError: 4-bit weights without adapters.
+    """
+    dtype = torch.float32 if weights == "float32" else torch.bfloat16
+    policy = load_policy(source, device, dtype, quantise=weights == "4bit")
+    adapted = bool(lora_layers(policy.model))
+    if lora_rank and not adapted:
+        add_lora(policy.model, lora_rank, lora_alpha, policy.source, seed)
+    elif weights == "4bit" and not adapted:
+        raise ValueError("policy.weights=4bit holds frozen weights only: set policy.lora_rank to 16 or more.")
+    elif not adapted and isinstance(policy.model, Qwen2_5_VLForConditionalGeneration):
+        policy.model.model.visual.requires_grad_(False)
+    if gradient_checkpointing:
+        # only modules in training mode recompute; these models have no dropout, so that nothing else changes
+        policy.model.activation_checkpointing_enable({"use_reentrant": False})
+        policy.train()
+    return policy
+
+
+def reference_of(policy: Policy, *, device: str = "cpu", weights: Weights = "float32") -> nn.Module:
+    """The frozen start of `policy`: itself with the adapters off, or a second copy where every weight learns."""
+    if lora_layers(policy.model):
+        return FrozenBase(policy)
+    dtype = torch.float32 if weights == "float32" else torch.bfloat16
+    return load_policy(policy.source, device, dtype).requires_grad_(False)

@@ -58,6 +58,9 @@ class PolicyTokenizer:
         self._pieces = re.compile(f"[{first}]|[^{first}]+")
         vocab = tokenizer.get_vocab()
         self.im_start, self.im_end = vocab[IM_START], vocab[IM_END]
+        end_of_turn = tokenizer.eos_token_id if tokenizer.eos_token_id is not None else self.im_end
+        self.stop_ids = tuple(dict.fromkeys((end_of_turn, self.vocabulary.end_id)))
+        """Where a free-running generator must stop: end of turn, and `<mesh-end>`."""
         self.pad = tokenizer.pad_token_id if tokenizer.pad_token_id is not None else vocab[END_OF_TEXT]
         # kept in tokenizer_config.json; a model that was not made here has the full wording
         self.size: Wording = "tiny" if tokenizer.init_kwargs.get("maquette_size") == "tiny" else "full"

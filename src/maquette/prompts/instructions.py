@@ -49,6 +49,10 @@ INSTRUCTIONS: dict[str, Instruction] = {
         full="Please generate a 3D mesh based on the prompt I provided: ",
         reasons=False,
     ),
+    "direct-free": Instruction(
+        tiny="make:",
+        full="Please generate a 3D mesh based on the prompt I provided: ",
+    ),
     "plan-then-fine": Instruction(
         tiny="plan and make:",
         full=(

@@ -15,6 +15,7 @@ from maquette.rewards.alignment import Alignment
 from maquette.rewards.appearance_consistency import AppearanceConsistency
 from maquette.rewards.category import Category
 from maquette.rewards.geometry_consistency import GeometryConsistency
+from maquette.rewards.judges_file import FULL_SIZE, Judges, read_judges
 from maquette.rewards.parts import Parts
 from maquette.rewards.preference import Preference
 from maquette.rewards.scorers import SCORERS, Reduce
@@ -45,6 +46,13 @@ class Ensemble:
 
     stages: tuple[tuple[Reward, ...], ...]
 
+    judges: Judges | None = None
+    """Who stands behind the full-size rewards, for what they cost."""
+
+    def costs(self) -> dict[str, float]:
+        """Questions, tokens, money and seconds of every judge since the last call."""
+        return self.judges.costs() if self.judges else {}
+
     @property
     def names(self) -> tuple[str, ...]:
         """The parts of its scores: every reward of any stage, once, in the order of first use."""
@@ -70,15 +78,23 @@ class Ensemble:
         return Scores(names, values, missing, failed)
 
 
-def build_ensemble(stages: Sequence[StageSpec], *, reduce: Reduce = "mean", folder: Path = SCORERS) -> Ensemble:
-    """The rewards with a weight above 0 in each stage; networks that several share are loaded once."""
-    return Ensemble(
-        tuple(
-            tuple(
-                load_reward(name, reduce=reduce, folder=folder)
-                for name, weight in asdict(stage.rewards).items()
-                if weight
-            )
-            for stage in stages
-        )
-    )
+def build_ensemble(
+    stages: Sequence[StageSpec], *, reduce: Reduce = "mean", folder: Path = SCORERS, judges: str = ""
+) -> Ensemble:
+    """The rewards with a weight above 0 in each stage; networks and judges that several share are loaded once.
+
+    `judges` is the judges file, which full-size rewards need. ValueError names what it lacks.
+    """
+    known = read_judges(Path(judges)) if judges else None
+
+    def build(name: str) -> Reward:
+        if name not in FULL_SIZE:
+            return load_reward(name, reduce=reduce, folder=folder)
+        if known is None:
+            raise ValueError(f"The reward {name} needs a judges file: set judges=configs/full/judges.yaml or your own.")
+        return known.reward(name, reduce)
+
+    used = dict.fromkeys(name for stage in stages for name, weight in asdict(stage.rewards).items() if weight)
+    built = {name: build(name) for name in used}
+    chains = (tuple(built[n] for n, weight in asdict(stage.rewards).items() if weight) for stage in stages)
+    return Ensemble(tuple(chains), known)

@@ -3,11 +3,13 @@
 The surface voxels are those of open3d's `VoxelGrid.create_from_triangle_mesh_within_bounds`, which ShapeLLM-Omni and TRELLIS
 use: the separating axes of a triangle and a box (Akenine-Möller 2001) with touching counted as overlap.
 
-Two conventions place a mesh in the grid, and they give different voxels:
+Three conventions place a mesh in the grid, and they give different voxels:
 - "centred" (TRELLIS): the middle of the bounding box at the origin, its largest side 1.
 - "shapellm": one minimum and one maximum over all coordinates *of the y-up file* go to -0.5 and 0.5, so that off-centre meshes
   stay off-centre. Meshes here are z-up already; the voxels are those that ShapeLLM-Omni gets from the y-up file after its own
   turn (x, y, z) → (x, -z, y).
+- "3dgen-r1": the same without that turn, as 3DGen-R1's code has it: the grid's second axis points up, and a model that was
+  taught the other way sees the object lying on its back. For comparison with that code alone.
 """
 
 from __future__ import annotations
@@ -22,7 +24,7 @@ from scipy.ndimage import distance_transform_edt
 from maquette.shape.surface import filled
 from maquette.types import Mesh, Voxels
 
-Convention = Literal["centred", "shapellm"]
+Convention = Literal["centred", "shapellm", "3dgen-r1"]
 
 EDGE = 0.5 - 1e-6
 """Vertices are kept this far inside the grid, as ShapeLLM-Omni and TRELLIS do."""
@@ -54,7 +56,7 @@ def voxelise_solid(mesh: Mesh, resolution: int, convention: Convention = "centre
 
 
 def placed(mesh: Mesh, convention: Convention) -> Float64[np.ndarray, "V 3"]:
-    """The vertices within ±(0.5 - 1e-6); those of "shapellm" are y-up, as in the file."""
+    """The vertices within ±(0.5 - 1e-6); those of "shapellm" and "3dgen-r1" are y-up, as in the file."""
     if not len(mesh.faces):
         raise ValueError("The mesh has no faces: there is nothing to voxelise.")
     vertices = mesh.vertices.astype(np.float64)

@@ -107,6 +107,8 @@ def load_run(path: Path) -> dict[str, object]:
 def load_weights(policy: nn.Module, weights: Mapping[str, Tensor]) -> None:
     """In place. ValueError says which key, which shape, which was expected."""
     for name, parameter in policy.named_parameters():
+        if not parameter.requires_grad:
+            continue
         if name not in weights:
             raise ValueError(f"The checkpoint has no {name}; it is of another model.")
         if weights[name].shape != parameter.shape:
@@ -117,9 +119,10 @@ def load_weights(policy: nn.Module, weights: Mapping[str, Tensor]) -> None:
 
 
 def gather_state(policy: nn.Module, optimizer: torch.optim.Optimizer, *, keep: bool = True) -> dict[str, Tensor]:
-    """Weights (tied ones once), AdamW's moments by the weight's name, torch's generator; nothing else is random in a run.
+    """Learning weights (tied ones once), AdamW's moments by name, torch's generator; nothing else is random in a run.
 
-    Whole tensors on the CPU. A process that does not `keep` them takes part in gathering each and holds none.
+    Frozen weights are the base's: written with every checkpoint they would be 15 GB of it. Whole tensors on the CPU. A process that
+    does not `keep` them takes part in gathering each and holds none.
     """
     state: dict[str, Tensor] = {}
 
@@ -130,7 +133,8 @@ def gather_state(policy: nn.Module, optimizer: torch.optim.Optimizer, *, keep: b
 
     moments = optimizer.state_dict()["state"]
     for index, (name, parameter) in enumerate(policy.named_parameters()):
-        add(f"policy.{name}", parameter)
+        if parameter.requires_grad:
+            add(f"policy.{name}", parameter)
         for key, value in moments.get(index, {}).items():
             add(f"optimiser.{name}:{key}", value)
     return state | {RNG: torch.get_rng_state()}

@@ -21,6 +21,7 @@ from maquette.config_file import dump_config
 from maquette.generate import generate
 from maquette.policy.model import Policy
 from maquette.protocols import Sampling
+from maquette.rewards.judges_file import read_judges
 from maquette.tracking import Stopwatch, Trackers, make_run_folder, open_trackers, provenance, read_metrics, tell
 from maquette.training.advantages import mix, returns, stage_advantages
 from maquette.training.checkpoint import list_checkpoints, load_checkpoint, load_run, save_checkpoint
@@ -145,7 +146,7 @@ def train_step(
             log_samples(tracker, out, step, everybodys)
     seconds = {f"seconds/{name}": value for name, value in clock.seconds.items()}
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
-    seen = describe_step(config, collected, processes)
+    seen = describe_step(config, collected, processes) | parts.ensemble.costs()
     return seen | collected.numbers | measured | {"lr": rate, "memory_gib": peak} | seconds, collected.state
 
 
@@ -211,6 +212,7 @@ def roll_out(
         group_size=config.group_size,
         sampling=Sampling(temperature=config.temperature, seed=seed, first_row=first_row),
         render_size=config.render_size,
+        paint_text=config.paint_text,
         clock=clock,
     )
 
@@ -233,7 +235,8 @@ def prepare_folder(config: Config, out: Path, *, resume: bool, command: str = ""
     make_run_folder(out)
     resolved.write_text(dump_config(config))
     if not resume:
-        (out / "provenance.yaml").write_text(yaml.safe_dump(provenance(command), sort_keys=False))
+        judges = {"judges": read_judges(Path(config.judges)).record()} if config.judges else {}
+        (out / "provenance.yaml").write_text(yaml.safe_dump(dict(provenance(command)) | judges, sort_keys=False))
 
 
 def _refuse_changes(before: dict[str, object], now: dict[str, object], out: Path) -> None:

@@ -4,16 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Literal
+
+from torch import nn
 
 from maquette.codec.voxel_codec import VoxelCodec
 from maquette.config import Config
 from maquette.policy.lockstep import LockstepEngine
-from maquette.policy.model import Policy, load_policy
+from maquette.policy.model import Policy, open_policy, reference_of
+from maquette.policy.vllm_engine import VllmEngine
 from maquette.prompts.sets import load_prompts
 from maquette.protocols import Mesher, RolloutEngine
 from maquette.rendering.cameras import CAMERAS
 from maquette.rewards.ensemble import Ensemble, build_ensemble
 from maquette.shape.surface import SurfaceMesher
+from maquette.shape.trellis import TrellisMesher
 from maquette.training.advantages import ADVANTAGES
 from maquette.training.checkpoint import ALONE
 from maquette.training.distributed import Processes
@@ -26,7 +31,8 @@ class Parts:
     """Everything that a run is made of, built once."""
 
     policy: Policy
-    reference: Policy | None
+    reference: nn.Module | None
+    """None without a KL penalty; of a policy with adapters, the same weights with these off."""
     engine: RolloutEngine
     codec: VoxelCodec
     mesher: Mesher
@@ -47,8 +53,20 @@ def load_parts(config: Config, processes: Processes = ALONE) -> Parts:
             f"A step takes {config.prompts_per_step} prompts, the set {config.prompts} has {len(prompts)}: "
             "lower prompts_per_step or add prompts."
         )
-    device = str(processes.device)
-    policy, codec = load_policy(config.model, device), VoxelCodec.load(config.codec)
+    # what may be missing and is quick to ask comes before what takes minutes to load
+    mesher = TrellisMesher.open() if config.mesher == "trellis" else SurfaceMesher()
+    own = config.policy
+    device = own.device if processes.count == 1 else str(processes.device)
+    policy = open_policy(
+        config.model,
+        device=device,
+        weights=own.weights,
+        lora_rank=own.lora_rank,
+        lora_alpha=own.lora_alpha,
+        gradient_checkpointing=own.gradient_checkpointing,
+        seed=config.seed,
+    )
+    codec = VoxelCodec.load(config.codec, device)
     if policy.codebook_size != codec.codebook_size:
         raise ValueError(
             f"The model {config.model} writes {policy.codebook_size} codes, the codec {config.codec} reads "
@@ -57,15 +75,22 @@ def load_parts(config: Config, processes: Processes = ALONE) -> Parts:
     needs_reference = config.algorithm.kl != "none" and config.algorithm.kl_beta > 0
     return Parts(
         policy=policy,
-        reference=load_policy(config.model, device).requires_grad_(False) if needs_reference else None,
-        engine=LockstepEngine(policy, codec.codes_per_shape),
+        reference=reference_of(policy, device=device, weights=own.weights) if needs_reference else None,
+        engine=open_engine(own.engine, policy, codec.codes_per_shape),
         codec=codec,
-        mesher=SurfaceMesher(),
+        mesher=mesher,
         cameras=CAMERAS[config.cameras],
         prompts=prompts,
-        ensemble=build_ensemble(config.stages, reduce=config.reduce),
+        ensemble=build_ensemble(config.stages, reduce=config.reduce, judges=config.judges),
         processes=processes,
     )
+
+
+def open_engine(name: Literal["lockstep", "vllm"], policy: Policy, codes: int) -> RolloutEngine:
+    """Who decodes; lockstep in the type that the weights are held in."""
+    if name == "vllm":
+        return VllmEngine.open(policy, codes)
+    return LockstepEngine(policy, codes, policy.dtype)
 
 
 def shared_by(config: Config, processes: Processes) -> None:

@@ -1,0 +1,90 @@
+"""Commands that turn one kind of file into another: meshes and codes, published and trained weights."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Literal
+
+import tyro
+
+Positional = tyro.conf.Positional
+
+
+def encode(
+    mesh: Positional[Path],
+    out: Path = Path("codes.json"),
+    codec: str = "tiny",
+    convention: Literal["", "centred", "shapellm", "3dgen-r1"] = "",
+) -> None:
+    """A mesh as the codes of a shape codec.
+
+    Args:
+        mesh: .glb, .gltf, .obj, .ply or .stl.
+        out: The file to write.
+        codec: tiny, a folder, or a repository in the hub's cache.
+        convention: How the mesh is placed in the grid; by default as the codec was taught.
+    """
+    from maquette.codec.voxel_codec import VoxelCodec
+    from maquette.shape.files import read_mesh
+
+    shapes = VoxelCodec.load(codec)
+    codes = shapes.encode(shapes.voxelise(read_mesh(mesh), convention or None))[0].tolist()
+    out.write_text(json.dumps({"codec": codec, "codes": codes}) + "\n")
+    print(f"→ {out} ({len(codes)} codes)")
+
+
+def decode(codes: Positional[Path], out: Path = Path("shape.glb"), codec: str = "tiny") -> None:
+    """Codes as a mesh.
+
+    Args:
+        codes: What `maquette encode` wrote.
+        out: The file to write; .glb, .obj, .ply or .stl.
+        codec: tiny, or a folder: the one that encoded.
+    """
+    import torch
+
+    from maquette.codec.voxel_codec import VoxelCodec
+    from maquette.shape.files import write_mesh
+    from maquette.shape.surface import SurfaceMesher
+
+    numbers = torch.tensor(read_codes(codes))[None]
+    write_mesh(SurfaceMesher().mesh(VoxelCodec.load(codec).decode(numbers))[0], out)
+    print(f"→ {out}")
+
+
+def convert_codec(source: Positional[str], out: Path = Path("codec")) -> None:
+    """The published codec's 3DVQVAE.bin as a folder of safetensors, once.
+
+    Args:
+        source: The file, or its repository in the hub's cache (yejunliang23/3DVQVAE).
+        out: The folder to write.
+    """
+    from maquette.codec.published import convert_codec
+
+    shapes = convert_codec(source, out)
+    print(f"→ {out} ({shapes.codes_per_shape} codes of {shapes.codebook_size})")
+
+
+def export(model: Positional[str], out: Path) -> None:
+    """A trained policy as one folder that plain `transformers` loads: adapters merged, with a model card.
+
+    Args:
+        model: The folder of a run, of adapters, or of a model.
+        out: The folder to write; it must be empty or not there.
+    """
+    from maquette.policy.export import export_policy
+    from maquette.runs import source_of
+
+    print(f"→ {export_policy(source_of(model).model, out)}")
+
+
+def read_codes(path: Path) -> list[int]:
+    """The list `codes` of a JSON file; ValueError where there is none."""
+    try:
+        codes = json.loads(path.read_text())["codes"]
+    except (json.JSONDecodeError, KeyError, TypeError, UnicodeDecodeError) as error:
+        raise ValueError(f'{path} is not what `maquette encode` writes: JSON with a list "codes".') from error
+    if not isinstance(codes, list) or not all(isinstance(code, int) for code in codes):
+        raise ValueError(f"{path}: `codes` must be a list of whole numbers.")
+    return codes

@@ -1,0 +1,97 @@
+"""A trained policy as one folder in Hugging Face layout: adapters merged, every other file as the base has it."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import torch
+
+from maquette.policy.adapters import ADAPTER_CONFIG, adapter_base, merge_adapters
+from maquette.policy.folders import find_model
+from maquette.policy.model import Policy, load_policy
+
+KEPT = ("*.json", "*.txt", "*.jinja", "*.model")
+"""What is taken from the base's folder as it is: config.json above all, so that older readers find the fields they know."""
+LEFT = ("model.safetensors.index.json", ADAPTER_CONFIG, "card.json")
+
+CARD = """---
+library_name: transformers
+pipeline_tag: text-to-3d
+base_model: {base}
+tags: [text-to-3d, reinforcement-learning, hi-grpo, maquette]
+---
+
+# {name}
+
+A text-to-3D policy trained by reinforcement learning with Maquette, from `{base}`{adapted}.
+It writes a plan in words, then `<mesh-start>`, the shape's codes `<mesh0>` … and `<mesh-end>`, which the 3D VQVAE decodes.
+
+- Weights: {dtype}, {parameters:,} parameters, {codes} mesh codes.
+- Chat template: the base's. The request must carry the prompt sentence that the base was taught; a bare prompt is answered in prose.
+- Stop tokens: the tokenizer's end of turn and `<mesh-end>`, in generation_config.json.
+
+Read it with `maquette generate "a red chair" --model FOLDER`, or with `transformers`:
+`AutoModelForImageTextToText.from_pretrained(FOLDER)`.
+
+## Training
+{training}
+"""
+
+
+def export_policy(source: str | Path, out: Path, dtype: torch.dtype = torch.bfloat16) -> Path:
+    """The policy at `source` (a run, an adapter folder, a model) merged into `out`; the layout is its base's.
+
+    Raises ValueError where there is no such policy, or where `out` holds files already.
+    """
+    if out.is_dir() and any(out.iterdir()):
+        raise ValueError(f"{out} is not empty; choose another folder to export to.")
+    folder = find_model(source)
+    adapters = folder if (folder / ADAPTER_CONFIG).is_file() else None
+    base = adapter_base(folder) if adapters else str(source)
+    policy = load_policy(base, dtype=dtype)
+    model = merge_adapters(policy.model, adapters) if adapters else policy.model
+    partial = out.with_name(out.name + ".partial")
+    shutil.rmtree(partial, ignore_errors=True)
+    _copy_files(find_model(base), partial)
+    model.save_pretrained(partial)
+    _copy_files(find_model(base), partial)  # its own config.json again: transformers has just rewritten it
+    policy.tokenizer.save(partial)
+    _write_stops(policy, partial)
+    (partial / "README.md").write_text(model_card(policy, out.name, base, adapters, dtype))
+    if out.is_dir():
+        out.rmdir()
+    partial.rename(out)
+    return out
+
+
+def model_card(policy: Policy, name: str, base: str, adapters: Path | None, dtype: torch.dtype) -> str:
+    """README.md of the exported folder, with the run's provenance where the run's folder has one."""
+    run = adapters.parent if adapters is not None else Path(policy.source).parent
+    record = run / "provenance.yaml"
+    training = record.read_text().strip() if record.is_file() else "No run's record lies beside these weights."
+    return CARD.format(
+        base=base,
+        name=name,
+        adapted=" with LoRA adapters, merged" if adapters is not None else "",
+        dtype=str(dtype).removeprefix("torch."),
+        parameters=policy.model.num_parameters(),
+        codes=policy.codebook_size,
+        training="\n".join(f"    {line}" for line in training.splitlines()),
+    )
+
+
+def _copy_files(source: Path, target: Path) -> None:
+    target.mkdir(parents=True, exist_ok=True)
+    for pattern in KEPT:
+        for path in source.glob(pattern):
+            if path.name not in LEFT:
+                shutil.copyfile(path, target / path.name)
+
+
+def _write_stops(policy: Policy, folder: Path) -> None:
+    """The stop ids by the tokenizer's own names, whatever the base's generation config says."""
+    path = folder / "generation_config.json"
+    known = json.loads(path.read_text()) if path.is_file() else {}
+    path.write_text(json.dumps(known | {"eos_token_id": list(policy.tokenizer.stop_ids)}, indent=2) + "\n")

@@ -1,0 +1,77 @@
+"""Where a model lies on disk, and whether all of it is there, before any of it is read."""
+
+from __future__ import annotations
+
+import json
+import re
+from importlib.resources import files
+from pathlib import Path
+
+from huggingface_hub import snapshot_download
+from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
+from safetensors import SafetensorError, safe_open
+
+TINY = Path(str(files("maquette") / "data" / "policy-base"))
+FLOATS = ("F32", "BF16", "F16")
+"""Types of weights that a policy may be stored in, by their safetensors names."""
+
+
+def find_model(source: str | Path) -> Path:
+    """The folder of `tiny`, of a local folder, or of a hub repository (`owner/name`) that is in the hub's cache already.
+
+    Nothing is downloaded: ValueError gives the command that fetches a repository which is not there.
+    """
+    if str(source) == "tiny":
+        return TINY
+    folder = Path(source)
+    if folder.is_dir() or not re.fullmatch(r"[\w.-]+/[\w.-]+", str(source)):
+        return folder
+    try:
+        return Path(snapshot_download(str(source), local_files_only=True))
+    except (LocalEntryNotFoundError, HFValidationError, HfHubHTTPError) as error:
+        raise ValueError(
+            f"There is no policy at {source}: no such folder, and no such repository in the hub's cache. "
+            f"Fetch it with: hf download {source}"
+        ) from error
+
+
+def check_model(folder: Path) -> None:
+    """ValueError with the first fault: no config, a shard that is missing or cut short, weights of another type than floats."""
+    if not (folder / "config.json").is_file():
+        raise ValueError(f"There is no policy at {folder}: config.json is missing.")
+    for path in weight_files(folder):
+        _check_shard(path)
+
+
+def weight_files(folder: Path) -> list[Path]:
+    """Every safetensors file of a model. ValueError names those that an index asks for and that are not there."""
+    index = folder / "model.safetensors.index.json"
+    if index.is_file():
+        names = sorted(set(json.loads(index.read_text())["weight_map"].values()))
+    elif (folder / "model.safetensors").is_file():
+        names = ["model.safetensors"]
+    elif any(folder.glob("*.bin")):
+        raise ValueError(f"{folder} has its weights as .bin files: convert them to safetensors first.")
+    else:
+        raise ValueError(f"{folder} has no weights: model.safetensors is missing, and so is its index.")
+    missing = [name for name in names if not (folder / name).is_file()]
+    if missing:
+        raise ValueError(
+            f"{folder} is half a download: {len(missing)} of {len(names)} weight files are missing, the first is "
+            f"{missing[0]}. Run `hf download` again; it goes on where it stopped."
+        )
+    return [folder / name for name in names]
+
+
+def _check_shard(path: Path) -> None:
+    try:
+        with safe_open(path, "pt") as opened:
+            types = {key: opened.get_slice(key).get_dtype() for key in opened.keys()}  # noqa: SIM118 (not a dict)
+    except SafetensorError as error:
+        raise ValueError(f"{path} is cut short or no safetensors file ({error}); download it again.") from error
+    for key, kind in types.items():
+        if kind not in FLOATS:
+            raise ValueError(
+                f"{path}: {key} is stored as {kind}; a policy is read from {', '.join(FLOATS)} weights. Take the "
+                "unquantised checkpoint, and policy.weights=4bit to hold it in 4 bits."
+            )

@@ -1,0 +1,299 @@
+"""Judges behind an OpenAI-compatible address: asked in parallel, retried with jitter, balanced over addresses, answered once.
+
+Plain `http.client`: no SDK, so that stock GPU images need nothing. What a judge says wrong is data (`Answer.missing`);
+an address that cannot be reached at all stops the run with its name and its last answer.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import random
+import threading
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from http.client import HTTPConnection, HTTPException, HTTPSConnection
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from maquette.rewards.judge_cache import JudgeCache
+
+Value = dict[str, object]
+Parser = Callable[[str], Value]
+"""Takes the judge's text; ValueError where it is no answer to the question."""
+
+RETRIED = (408, 409, 425, 429, 500, 502, 503, 504)
+"""Statuses that may pass; every other one is the request's own fault."""
+LONGEST_WAIT = 30.0
+MOST_BYTES = 4 << 20
+"""An answer longer than this is broken off."""
+
+
+class JudgeGone(ValueError):
+    """No address answers, or they refuse the request itself: the run should stop rather than train on nothing."""
+
+
+@dataclass(frozen=True)
+class JudgeSettings:
+    """One model at one or more addresses."""
+
+    addresses: tuple[str, ...]
+    """Up to and with `/v1`, e.g. http://localhost:8000/v1."""
+    model: str
+    """As the server calls it."""
+    key_env: str = ""
+    """Environment variable that holds the API key; "" for none."""
+    timeout: float = 120.0
+    """Seconds for one answer, from the first byte sent to the last one read."""
+    retries: int = 4
+    """Further tries after the first."""
+    backoff: float = 1.0
+    """Seconds before the first retry; doubled each time, times a random number from 0.5 to 1.5."""
+    concurrency: int = 32
+    """Questions under way at a time, over all addresses."""
+    max_tokens: int = 512
+    """Longest answer."""
+    structured: bool = True
+    """Ask for the answer's JSON schema; switch off for servers without it (answers are checked either way)."""
+    price_in: float = 0.0
+    """Per million tokens read, for the log."""
+    price_out: float = 0.0
+    """Per million tokens written."""
+    when_gone: str = "stop"
+    """stop, or go-on: without this judge's scores, saying so."""
+
+
+@dataclass(frozen=True)
+class Question:
+    """One request; its content decides the cache key."""
+
+    text: str
+    parse: Parser
+    system: str = ""
+    images: tuple[bytes, ...] = ()
+    """Pictures, or whatever `media` says."""
+    media: str = "image/png"
+    schema: Value | None = None
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What came of a question: a value, or the reason why there is none and the judge's own words."""
+
+    value: Value | None
+    text: str = ""
+    missing: str = ""
+    cached: bool = False
+
+
+@dataclass
+class Ledger:
+    """Sums since the client was made; `take` hands them out and starts anew."""
+
+    asked: int = 0
+    cached: int = 0
+    missing: int = 0
+    retried: int = 0
+    seconds: float = 0.0
+    tokens_in: int = 0
+    tokens_out: int = 0
+    refused: list[str] = field(default_factory=list)
+    """The words of what could not be read, the newest few."""
+
+    def note(self, text: str) -> None:
+        self.refused = [*self.refused[-7:], text[:2000]]
+
+
+class JudgeClient:
+    """Answers in the order of the questions. Safe to share between rewards."""
+
+    def __init__(self, settings: JudgeSettings, cache: Path | None = None, seed: int = 0) -> None:
+        if not settings.addresses or settings.retries < 0 or settings.concurrency < 1 or settings.timeout <= 0:
+            raise ValueError(
+                f"The judge {settings.model} needs an address, retries of at least 0, a concurrency of at least 1 and a "
+                f"timeout above 0, not {len(settings.addresses)}, {settings.retries}, {settings.concurrency}, {settings.timeout}."
+            )
+        if settings.key_env and settings.key_env not in os.environ:
+            raise ValueError(f"The judge {settings.model} wants its key in ${settings.key_env}, which is not set.")
+        self.settings = settings
+        self.cache = JudgeCache(cache) if cache else None
+        self.ledger = Ledger()
+        self._load = dict.fromkeys(settings.addresses, 0)
+        self._lock = threading.Lock()
+        self._random = random.Random(seed)
+
+    def ask(self, questions: Sequence[Question]) -> list[Answer]:
+        """Raises `JudgeGone` where nobody answers any more, or the server refuses the request itself."""
+        begun = time.perf_counter()
+        with ThreadPoolExecutor(min(self.settings.concurrency, max(1, len(questions)))) as pool:
+            answers = list(pool.map(self._one, questions))
+        self.ledger.seconds += time.perf_counter() - begun
+        return answers
+
+    def take(self) -> dict[str, float]:
+        """Numbers for the log since the last call: counts, tokens, cost, seconds, answers a second."""
+        with self._lock:
+            old, self.ledger = self.ledger, Ledger()
+        own = self.settings
+        cost = (old.tokens_in * own.price_in + old.tokens_out * own.price_out) / 1e6
+        counts = {"asked": old.asked, "cached": old.cached, "missing": old.missing, "retried": old.retried}
+        tokens = {"tokens_in": old.tokens_in, "tokens_out": old.tokens_out, "cost": cost, "seconds": old.seconds}
+        return {name: float(value) for name, value in (counts | tokens).items()}
+
+    def _one(self, question: Question) -> Answer:
+        body = request_body(question, self.settings)
+        known = self.cache.get(body) if self.cache else None
+        if known is not None:
+            with self._lock:
+                self.ledger.asked, self.ledger.cached = self.ledger.asked + 1, self.ledger.cached + 1
+            return Answer(question.parse(known), known, cached=True)
+        answer = self._tried(body, question)
+        with self._lock:
+            self.ledger.asked += 1
+            if answer.value is None:
+                self.ledger.missing += 1
+                self.ledger.note(answer.text or answer.missing)
+        if answer.value is not None and self.cache:
+            self.cache.put(body, answer.text)
+        return answer
+
+    def _tried(self, body: bytes, question: Question) -> Answer:
+        """The first readable answer; missing where words came that could not be read, gone where none ever came."""
+        last, heard, avoid = "", "", ""
+        for attempt in range(self.settings.retries + 1):
+            if attempt:
+                self._wait(attempt)
+            address = self._borrow(avoid)
+            try:
+                text = self._post(address, body)
+                return Answer(read(text, question.parse), text)
+            except _Refused as error:
+                raise JudgeGone(f"The judge at {address} refuses the request: {error}.") from error
+            except (OSError, HTTPException) as error:
+                last, avoid = f"{address}: {error or type(error).__name__}", address
+            except Unreadable as error:
+                last, heard = f"{address}: {error}", error.text or heard or str(error)
+            finally:
+                with self._lock:
+                    self._load[address] -= 1
+        if heard or self.settings.when_gone == "go-on":
+            return Answer(None, heard, last)
+        raise JudgeGone(
+            f"The judge {self.settings.model} does not answer after {self.settings.retries + 1} tries, the last at {last}. "
+            "Start it and go on with --resume, or set when_gone: go-on in the judges file."
+        )
+
+    def _wait(self, attempt: int) -> None:
+        with self._lock:
+            self.ledger.retried += 1
+            jitter = self._random.uniform(0.5, 1.5)
+        time.sleep(min(LONGEST_WAIT, self.settings.backoff * 2 ** (attempt - 1) * jitter))
+
+    def _borrow(self, avoid: str) -> str:
+        """The address with the fewest questions under way, another than the one that just failed where there is one."""
+        with self._lock:
+            usable = [address for address in self._load if address != avoid] or list(self._load)
+            chosen = min(usable, key=self._load.__getitem__)
+            self._load[chosen] += 1
+        return chosen
+
+    def _post(self, address: str, body: bytes) -> str:
+        """The judge's text. OSError and HTTPException for the wire, ValueError for what is no completion."""
+        headers = {"Content-Type": "application/json"}
+        if self.settings.key_env:
+            headers["Authorization"] = f"Bearer {os.environ[self.settings.key_env]}"
+        status, raw = post(address, body, headers, self.settings.timeout)
+        if status in RETRIED:
+            raise HTTPException(f"status {status}: {_short(raw)}")
+        if status != 200:
+            raise _Refused(f"status {status}: {_short(raw)}")
+        try:
+            reply = json.loads(raw)
+            message = reply["choices"][0]["message"]
+            text = message.get("content")
+        except (json.JSONDecodeError, UnicodeDecodeError, KeyError, IndexError, TypeError, AttributeError) as error:
+            raise Unreadable("is no chat completion", _short(raw)) from error
+        usage = reply.get("usage") or {}
+        with self._lock:
+            self.ledger.tokens_in += int(usage.get("prompt_tokens") or 0)
+            self.ledger.tokens_out += int(usage.get("completion_tokens") or 0)
+        if not isinstance(text, str) or not text.strip():
+            raise Unreadable("is a refusal or empty", str(message.get("refusal") or "(empty)"))
+        return text
+
+
+class Unreadable(ValueError):
+    """A reply that answers no question; `text` are its words."""
+
+    def __init__(self, why: str, text: str) -> None:
+        super().__init__(f"the reply {why}: {text[:200]!r}")
+        self.text = text
+
+
+def read(text: str, parse: Parser) -> Value:
+    """The value that a judge's text stands for; `Unreadable` keeps the text of one that stands for none."""
+    try:
+        return parse(text)
+    except ValueError as error:
+        raise Unreadable(str(error), text) from error
+
+
+class _Refused(Exception):
+    """The server understood and will not: another try would be the same."""
+
+
+def post(address: str, body: bytes, headers: dict[str, str], timeout: float) -> tuple[int, bytes]:
+    """One POST to ADDRESS/chat/completions, all of it within `timeout` seconds, however slowly bytes drip in."""
+    parts = urlsplit(address)
+    kind = HTTPSConnection if parts.scheme == "https" else HTTPConnection
+    until = time.monotonic() + timeout
+    connection = kind(parts.hostname or "", parts.port, timeout=timeout)
+    try:
+        connection.request("POST", parts.path.rstrip("/") + "/chat/completions", body, headers)
+        response = connection.getresponse()
+        chunks: list[bytes] = []
+        while chunk := response.read1(65536):
+            chunks.append(chunk)
+            if time.monotonic() > until:
+                raise TimeoutError(f"no whole answer within {timeout:g} s")
+            if sum(map(len, chunks)) > MOST_BYTES:
+                raise Unreadable(f"is longer than {MOST_BYTES} bytes", "")
+            if connection.sock is not None:
+                connection.sock.settimeout(max(0.01, until - time.monotonic()))
+        raw, promised = b"".join(chunks), response.getheader("Content-Length")
+        if promised and len(raw) < int(promised):
+            raise ConnectionError(f"the answer broke off after {len(raw)} of {promised} bytes")
+        return response.status, raw
+    finally:
+        connection.close()
+
+
+def request_body(question: Question, settings: JudgeSettings) -> bytes:
+    """The request as JSON, the same bytes for the same question: they are the cache's key too."""
+    pictures = [
+        {"type": "image_url", "image_url": {"url": data_url(image, question.media)}} for image in question.images
+    ]
+    user = {"role": "user", "content": [*pictures, {"type": "text", "text": question.text}]}
+    system = [{"role": "system", "content": question.system}] if question.system else []
+    body: Value = {
+        "model": settings.model,
+        "messages": [*system, user],
+        "temperature": 0,
+        "max_tokens": settings.max_tokens,
+    }
+    if question.schema and settings.structured:
+        form = {"name": "judgement", "schema": question.schema, "strict": True}
+        body["response_format"] = {"type": "json_schema", "json_schema": form}
+    return json.dumps(body, sort_keys=True).encode()
+
+
+def data_url(content: bytes, media: str = "image/png") -> str:
+    """The bytes inside the address, so that judges need no access to files."""
+    return f"data:{media};base64," + base64.b64encode(content).decode()
+
+
+def _short(raw: bytes) -> str:
+    return " ".join(raw[:300].decode(errors="replace").split())
