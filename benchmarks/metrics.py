@@ -40,7 +40,7 @@ print(json.dumps({"seconds": time.perf_counter() - start, "value": float(np.mean
 
 
 def main() -> None:
-    from maquette.evaluation.metrics import SUBSET, _blocks, kernel_distance
+    from maquette.evaluation.metrics import SUBSET, kernel_distance, subsets_of
 
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--peer", default="", help="an interpreter with scikit-learn")
@@ -54,7 +54,7 @@ def main() -> None:
     row["seconds"] = seconds(lambda: kernel_distance(x, y), 1)
     if arguments.peer:
         with tempfile.NamedTemporaryFile(suffix=".npz") as file:
-            cut = _blocks(x, y, SUBSET)
+            cut = subsets_of(x, y, SUBSET)
             arrays = {f"{side}-{i}": part for i, pair in enumerate(cut) for side, part in zip("xy", pair, strict=True)}
             np.savez(file, **arrays)
             file.flush()

@@ -105,7 +105,7 @@ def kernel_distance(x: Float[np.ndarray, "n d"], y: Float[np.ndarray, "m d"], *,
     into disjoint subsets, and the mean of their distances is what comes out. ValueError: fewer than 2 rows, NaN, widths that differ.
     """
     check_features(x, y)
-    return float(np.mean([_Kernels.of(a, b).distance() for a, b in _blocks(x, y, subset)]))
+    return float(np.mean([_Kernels.of(a, b).distance() for a, b in subsets_of(x, y, subset)]))
 
 
 def kernel_distance_interval(
@@ -118,7 +118,7 @@ def kernel_distance_interval(
 ) -> Interval:
     """`kernel_distance` ×100 with its bootstrap interval. Rows are objects: average an object's views first, they are not independent."""
     check_features(x, y)
-    blocks = [_Kernels.of(a, b) for a, b in _blocks(x, y, subset)]
+    blocks = [_Kernels.of(a, b) for a, b in subsets_of(x, y, subset)]
     rng = np.random.default_rng(seed)
     value = float(np.mean([block.distance() for block in blocks]))
     draws = np.mean([block.drawn(rng, rounds) for block in blocks], axis=0)
@@ -130,7 +130,12 @@ def kernel_record(
     x: Float[np.ndarray, "n d"], y: Float[np.ndarray, "m d"], subset: int = SUBSET
 ) -> Mapping[str, object]:
     """What a kernel distance was computed with: for the record beside it."""
-    return KERNEL | {"d": x.shape[1], "rows": [len(x), len(y)], "subset": subset, "subsets": len(_blocks(x, y, subset))}
+    return KERNEL | {
+        "d": x.shape[1],
+        "rows": [len(x), len(y)],
+        "subset": subset,
+        "subsets": len(subsets_of(x, y, subset)),
+    }
 
 
 @dataclass(frozen=True)
@@ -172,7 +177,7 @@ def _within(kernel: np.ndarray, counts: np.ndarray) -> np.ndarray:
     return np.where(pairs > 0, total / np.maximum(pairs, 1), np.nan)
 
 
-def _blocks(x: np.ndarray, y: np.ndarray, subset: int) -> list[tuple[np.ndarray, np.ndarray]]:
+def subsets_of(x: np.ndarray, y: np.ndarray, subset: int) -> list[tuple[np.ndarray, np.ndarray]]:
     """Both sets cut into equally many disjoint blocks; which rows share one is fixed, and independent of their order."""
     count = -(-max(len(x), len(y)) // subset)
     count = max(1, min(count, len(x) // 2, len(y) // 2))
