@@ -64,6 +64,12 @@ def test_wrong_codes_are_one_line(tmp_path: Path):
     fails_with(["decode", "codes.json"], "whole numbers", cwd=tmp_path)
 
 
+def test_what_cannot_be_measured_or_compared_is_one_line(tmp_path: Path):
+    fails_with(["evaluate", "tiny", "--suite", "maxi"], "no prompt set 'maxi'", "mme-3dr", cwd=tmp_path)
+    fails_with(["report", "absent", "--out", "r.html"], "absent holds no evaluation.json", cwd=tmp_path)
+    fails_with(["study", "paradox"], "no study 'paradox'", "paradigm", cwd=tmp_path)
+
+
 def test_doctor_names_every_package_and_gap():
     done = maquette("doctor")
     for name in ("python", "torch", "transformers", "gpu", "[studio]", "data/codec"):

@@ -31,7 +31,7 @@ ORDER: tuple[set[str], ...] = (
     {"studio"},
     {"making", "doctor"},
     {"quickstart"},
-    {"cli_files"},
+    {"cli_files", "cli_measuring"},
     {"cli"},
 )
 """The road: a module imports only from further left, or from its own room."""

@@ -10,6 +10,7 @@ from typing import Annotated
 import tyro
 
 from maquette.cli_files import convert_codec, decode, encode, export
+from maquette.cli_measuring import command_line, evaluate, leaderboard, report, study
 
 Positional = tyro.conf.Positional
 
@@ -153,30 +154,6 @@ def train_scorers(
     print("\n".join(f"{name:<32}{value:.3f}" for name, value in figures.items()) + f"\n→ {folder / 'weights'}")
 
 
-def evaluate(
-    model: Positional[str], suite: str = "mini-dev", out: Path | None = None, seed: int = 0, limit: int = 0
-) -> None:
-    """Measure a model on a suite by networks that never rewarded it.
-
-    Args:
-        model: tiny, tiny-rl, the folder of a run, or of a model.
-        suite: mini, mini-dev, quickstart, or a prompt file of yours.
-        out: Where to; by default runs/evaluation/MODEL-SUITE.
-        seed: Of the sampling.
-        limit: Only the first so many prompts; 0: all.
-    """
-    from maquette.evaluation.results import markdown_table
-    from maquette.evaluation.systems import evaluate_model
-    from maquette.runs import source_of
-    from maquette.tracking import make_run_folder, provenance
-
-    source, name = source_of(model), Path(model).name
-    folder = make_run_folder(out or Path("runs") / "evaluation" / f"{name}-{Path(suite).stem}")
-    settings = {"stages": source.stages, "codec": source.codec, "seed": seed, "limit": limit, "system": name}
-    done = evaluate_model(source.model, suite, folder, provenance=dict(provenance(command_line())), **settings)
-    print(markdown_table([done]) + f"\n→ {folder}")
-
-
 def score(
     mesh: Positional[Path], prompt: str, picture: Path | None = None, judges: str = "", rewards: tuple[str, ...] = ()
 ) -> None:
@@ -223,6 +200,9 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "generate": generate,
     "train": train,
     "evaluate": evaluate,
+    "report": report,
+    "leaderboard": leaderboard,
+    "study": study,
     "score": score,
     "encode": encode,
     "decode": decode,
@@ -233,11 +213,6 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "export": export,
     "doctor": doctor,
 }
-
-
-def command_line() -> str:
-    """As it was typed."""
-    return " ".join(["maquette", *sys.argv[1:]])
 
 
 def main() -> None:

@@ -26,6 +26,7 @@ class PartSpec:
     count: int = 0
     color: str = ""
     pattern: str = ""
+    material: str = ""
 
 
 @dataclass(frozen=True)
@@ -39,6 +40,12 @@ class Prompt:
     family: str = ""
     """The kind of object, e.g. `chair`."""
     parts: tuple[PartSpec, ...] = ()
+    attributes: tuple[str, ...] = ()
+    """Qualities of the whole or of a part, in the text's own words, e.g. `slightly bent`."""
+    relations: tuple[tuple[str, str, str], ...] = ()
+    """(subject, relation, object), e.g. `("chick", "stands on", "feet")`."""
+    questions: tuple[str, ...] = ()
+    """What a judge is asked about it; "yes" is the right answer to each."""
 
 
 class SegmentKind(IntEnum):

@@ -2,15 +2,19 @@
 
 import numpy as np
 import pytest
+from scipy.linalg import sqrtm
 
+from maquette.evaluation.compat import cross_kernel_similarity
 from maquette.evaluation.metrics import (
     bootstrap_mean,
-    chamfer_distance,
+    bootstrap_nested,
+    check_features,
+    frechet_distance,
     kernel_distance,
     kernel_distance_interval,
+    kernel_record,
     paired_difference,
-    surface_points,
-    voxel_iou,
+    paired_test,
 )
 from maquette.evaluation.run import unit_scale
 
@@ -69,36 +73,107 @@ def test_paired_difference_sees_a_small_gain_that_means_alone_would_hide():
         paired_difference(before, before[1:])
 
 
-def test_iou_and_chamfer_by_hand():
-    a, b = np.zeros((4, 4, 4), bool), np.zeros((4, 4, 4), bool)
-    a[0, 0, 0] = a[0, 0, 1] = True
-    b[0, 0, 1] = True
-    assert voxel_iou(a, b) == pytest.approx(0.5)
-    assert chamfer_distance(a, a) == 0.0
-    # a's two voxels are 0.25 and 0 from b's one; b's one is 0 from a: ((0.25 + 0) / 2 + 0) / 2.
-    assert chamfer_distance(a, b) == pytest.approx(0.0625)
-    empty = np.zeros((4, 4, 4), bool)
-    assert voxel_iou(empty, empty) == 0.0 and chamfer_distance(a, empty) == pytest.approx(3**0.5)
-
-
-def test_surface_points_leave_out_the_inside_and_keep_the_border():
-    full = np.ones((4, 4, 4), bool)
-    points = surface_points(full)
-    assert len(points) == 64 - 8 and np.abs(points).max() == pytest.approx(0.375)
-
-
-def test_more_damage_is_never_nearer():
-    rng = np.random.default_rng(5)
-    solid = np.zeros((16, 16, 16), bool)
-    solid[3:13, 3:13, 3:13] = True
-    noise = rng.random(solid.shape)
-    damaged = [solid ^ (noise < level) for level in (0.0, 0.05, 0.15, 0.4)]
-    ious = [voxel_iou(solid, d) for d in damaged]
-    assert ious == sorted(ious, reverse=True) and ious[0] == 1.0
-
-
 def test_features_of_any_size_are_brought_to_one_scale():
     features = np.random.default_rng(6).normal(size=(5, 7)).astype(np.float32)
     scaled = unit_scale(features)
     np.testing.assert_allclose(scaled, unit_scale(100 * features), rtol=1e-5)
     np.testing.assert_allclose((scaled**2).mean(1), 1.0, rtol=1e-5)
+
+
+def test_a_real_set_against_itself_is_zero_within_its_interval():
+    rng = np.random.default_rng(7)
+    halves = rng.normal(size=(120, 16)).astype(np.float32)
+    interval = kernel_distance_interval(halves[:60], halves[60:])
+    assert interval.low < 0 < interval.high
+    same = kernel_distance_interval(halves, halves)
+    # The very same objects on both sides share a pair each, which no independent sets do: at or below zero, never above.
+    assert same.value <= 0 and same.low < 0
+
+
+def test_scikit_learn_s_kernel_gives_the_same_distance():
+    pairwise = pytest.importorskip("sklearn.metrics.pairwise", reason="scikit-learn is not installed")
+    rng = np.random.default_rng(8)
+    x, y = rng.normal(size=(200, 64)), 0.9 * rng.normal(size=(150, 64)) + 0.1
+    xx, yy, xy = (
+        pairwise.polynomial_kernel(a, b, degree=3, gamma=1 / 64, coef0=1) for a, b in ((x, x), (y, y), (x, y))
+    )
+    n, m = len(x), len(y)
+    expected = (xx.sum() - np.trace(xx)) / (n * (n - 1)) + (yy.sum() - np.trace(yy)) / (m * (m - 1)) - 2 * xy.mean()
+    assert kernel_distance(x, y) == pytest.approx(expected, abs=1e-6)
+
+
+def test_blocks_keep_the_distance_unbiased_and_say_so_in_the_record():
+    rng = np.random.default_rng(9)
+    x, y = rng.normal(size=(90, 6)), rng.normal(size=(80, 6)) + 0.7
+    whole, cut = kernel_distance(x, y), kernel_distance(x, y, subset=20)
+    assert cut == pytest.approx(whole, rel=0.25) and cut != whole
+    assert kernel_record(x, y, subset=20) == {
+        "kernel": "polynomial", "degree": 3, "gamma": "1/d", "coef0": 1.0, "estimator": "unbiased squared MMD, x100",
+        "d": 6, "rows": [90, 80], "subset": 20, "subsets": 5,
+    }  # fmt: skip
+    null = [kernel_distance(rng.normal(size=(40, 5)), rng.normal(size=(40, 5)), subset=10) for _ in range(80)]
+    assert abs(np.mean(null)) < 3 * np.std(null) / np.sqrt(80)
+
+
+def test_frechet_distance_equals_scipy_s_matrix_root():
+    rng = np.random.default_rng(10)
+    mix = rng.normal(size=(12, 12))
+    x, y = rng.normal(size=(300, 12)), rng.normal(size=(300, 12)) @ mix + 0.3
+    sx, sy = np.cov(x, rowvar=False), np.cov(y, rowvar=False)
+    expected = ((x.mean(0) - y.mean(0)) ** 2).sum() + np.trace(sx + sy - 2 * sqrtm(sx @ sy).real)
+    assert frechet_distance(x, y, fewest=300) == pytest.approx(expected, rel=1e-6)
+    assert frechet_distance(x, x, fewest=300) == pytest.approx(0, abs=1e-6)
+
+
+@pytest.mark.parametrize(("n", "m"), [(4999, 4999), (5000, 5001)])
+def test_frechet_distance_refuses_small_and_unequal_sets(n: int, m: int):
+    with pytest.raises(ValueError, match=f"not {n} and {m}"):
+        frechet_distance(np.zeros((n, 2)), np.zeros((m, 2)))
+
+
+def test_features_with_nan_single_rows_and_other_widths_are_errors():
+    good, bad = np.ones((4, 3)), np.ones((4, 3))
+    bad[2, 1] = np.nan
+    for distance in (kernel_distance, kernel_distance_interval, cross_kernel_similarity):
+        with pytest.raises(ValueError, match="1 of the 4 rows of the second set hold NaN"):
+            distance(good, bad)
+    with pytest.raises(ValueError, match="the first set has 1"):
+        kernel_distance(good[:1], good)
+    with pytest.raises(ValueError, match="3 and 2 numbers"):
+        check_features(good, good[:, :2])
+
+
+def test_one_object_has_a_mean_and_no_interval_and_none_has_no_mean():
+    single = bootstrap_mean(np.array([0.7]))
+    assert single.value == 0.7 and np.isnan(single.low) and np.isnan(single.high)
+    for values in (np.array([]), np.array([1.0, np.nan])):
+        with pytest.raises(ValueError, match="finite values"):
+            bootstrap_mean(values)
+
+
+def test_the_permutation_test_knows_a_gain_from_none():
+    rng = np.random.default_rng(11)
+    before = rng.normal(size=60)
+    gain = paired_test(before + 0.5 + 0.3 * rng.normal(size=60), before)
+    assert gain.p_value < 0.01 and gain.difference.low > 0
+    p_values = [paired_test(rng.normal(size=20), rng.normal(size=20), seed=i, rounds=400).p_value for i in range(200)]
+    assert 0.01 <= np.mean(np.array(p_values) < 0.05) <= 0.1
+    assert paired_test(before, before).p_value == 1.0
+
+
+def test_intervals_over_seeds_are_wider_than_over_objects_alone():
+    rng = np.random.default_rng(12)
+    objects = rng.normal(size=50)
+    runs = objects + np.array([[-1.0], [0.0], [1.0]])
+    nested, plain = bootstrap_nested(runs), bootstrap_mean(runs.mean(0))
+    assert nested.value == pytest.approx(plain.value)
+    assert nested.high - nested.low > 2 * (plain.high - plain.low)
+
+
+def test_the_published_similarity_is_no_distance():
+    rng = np.random.default_rng(13)
+    x = rng.normal(size=(24, 8))
+    expected = np.mean([[np.exp(-((a - b) ** 2).sum() / 8) for b in x] for a in x])
+    same = cross_kernel_similarity(x, x)
+    assert same == pytest.approx(expected, abs=1e-12) and 0 < same < 1  # not 0 and not 1 for equal sets
+    assert cross_kernel_similarity(x, x + 3) < same  # and it falls with distance

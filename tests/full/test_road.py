@@ -16,7 +16,8 @@ from maquette.config import Config, OptimiserConfig, PolicyConfig, RewardWeights
 from maquette.policy.export import export_policy
 from maquette.policy.model import load_policy
 from maquette.runs import source_of
-from maquette.training.loop import load_parts, train
+from maquette.training.loop import train
+from maquette.training.parts import load_parts
 from tests.full.layouts import codec_bin, shapellm_folder, small_codec
 
 

@@ -62,7 +62,7 @@ def test_files_of_all_three_kinds(tmp_path: Path):
         ("a.jsonl", '{"text": "x", "colour": 1}', "colour"),
         ("a.jsonl", "{", "a.jsonl:1 is not JSON"),
         ("a.jsonl", '{"id": "x", "text": "a"}\n{"id": "x", "text": "b"}', "only 1 different ids"),
-        ("a.csv", "prompt\nchair\n", "`text`"),
+        ("a.csv", "words\nchair\n", "`text`"),
         ("a.pdf", "x", "not .pdf"),
     ],
 )

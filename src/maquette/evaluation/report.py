@@ -10,44 +10,95 @@ from dataclasses import asdict
 from pathlib import Path
 
 from maquette.evaluation.results import (
-    MEASURES,
     Evaluation,
+    Measure,
     ObjectResult,
     difference,
+    file_stem,
     load_evaluation,
     markdown_table,
+    measures_of,
+    null_nan,
+    summary,
 )
 
 HERE = Path(__file__).parent
-MESH_BYTES = 12_000_000
-"""GLBs are embedded (in base64, a third more) until this is spent: the page stays under 25 MB."""
+MESH_BYTES, PICTURE_BYTES = 9_000_000, 7_500_000
+"""Files are embedded (in base64, a third more) until this is spent: the page stays under 25 MB with any number of systems."""
 
 
 def write_report(
     out: Path, systems: Sequence[Path], *, title: str, runs: Sequence[Path] = (), notes: Sequence[str] = ()
 ) -> Path:
-    """Write `out` (HTML) and, beside it, the headline table as Markdown; returns `out`.
+    """Write `out` (HTML) and, beside it, the same tables as Markdown and as JSON; returns `out`.
 
     `systems` are evaluation folders, the first of them the one that the others are compared with; `runs` are training run
-    folders whose metrics.jsonl is drawn; `notes` are sentences for the page's head.
+    folders whose metrics.jsonl is drawn; `notes` are sentences for the page's head. ValueError: no system, or several suites.
     """
     evaluations = [load_evaluation(folder) for folder in systems]
-    data = {
+    suites = sorted({e.suite for e in evaluations})
+    if len(suites) != 1:
+        raise ValueError(
+            f"a report compares systems on one suite, not on {', '.join(suites) or 'none'}; `maquette leaderboard` takes several"
+        )
+    measures = measures_of(evaluations)
+    rows = [_system(e, evaluations[0] if i else None, measures) for i, e in enumerate(evaluations)]
+    tables = {
         "title": title,
-        "notes": list(notes),
-        "systems": [_system(e, evaluations[0]) for e in evaluations],
-        "measures": [{"name": m.name, "title": m.title, "up": m.higher_is_better} for m in MEASURES],
-        "objects": _objects(evaluations, systems),
+        "notes": [*notes, *_warnings(evaluations)],
+        "systems": null_nan(rows),
+        "measures": [{"name": m.name, "title": m.title, "up": m.higher_is_better} for m in measures],
+        "distances": list(dict.fromkeys(name for e in evaluations for name in e.distances)),
+    }
+    page = tables | {
+        "objects": _objects(evaluations, systems, measures),
         "runs": [{"name": run.name, "curves": curves(run)} for run in runs],
     }
-    # "</" would end the script element that the data stands in.
-    payload = json.dumps(data, separators=(",", ":")).replace("</", "<\\/")
-    page = (HERE / "report.html").read_text()
-    page = page.replace("/*VIEWER*/", (HERE / "viewer" / "viewer.min.js").read_text().replace("</script", "<\\/script"))
     out.parent.mkdir(parents=True, exist_ok=True)
-    out.write_text(page.replace("/*DATA*/null", payload))
-    out.with_suffix(".md").write_text(markdown_table(evaluations))
+    _replace(out, _page(page))
+    _replace(out.with_suffix(".md"), _markdown(title, tables["notes"], evaluations))
+    _replace(out.with_suffix(".json"), json.dumps(tables, indent=1))
     return out
+
+
+def _page(data: dict[str, object]) -> str:
+    # "</" would end the script element that the data stands in.
+    payload = json.dumps(data, separators=(",", ":"), allow_nan=False).replace("</", "<\\/")
+    viewer = (HERE / "viewer" / "viewer.min.js").read_text().replace("</script", "<\\/script")
+    return (HERE / "report.html").read_text().replace("/*VIEWER*/", viewer).replace("/*DATA*/null", payload)
+
+
+def _replace(path: Path, text: str) -> None:
+    beside = path.with_name(f".{path.name}")
+    beside.write_text(text)
+    beside.replace(path)
+
+
+def _warnings(evaluations: Sequence[Evaluation]) -> list[str]:
+    """What a reader must know before comparing."""
+    found = []
+    for key, what in (("protocol", "camera protocols"), ("clip", "CLIP backbones"), ("evaluators", "evaluators")):
+        values = {json.dumps(e.provenance.get(key), sort_keys=True) for e in evaluations}
+        if len(values) > 1:
+            found.append(f"The systems were measured with different {what}: those numbers are not comparable.")
+    counts = {len(e.objects) for e in evaluations}
+    if len(counts) > 1:
+        found.append(
+            f"The systems answered different numbers of prompts ({sorted(counts)}); paired differences use those that they share."
+        )
+    found += [
+        f"{e.system} was measured on one prompt: there are no intervals." for e in evaluations if len(e.objects) == 1
+    ]
+    return found
+
+
+def _markdown(title: str, notes: Sequence[str], evaluations: Sequence[Evaluation]) -> str:
+    """The headline table, then one per category."""
+    categories = sorted({r.category for e in evaluations for r in e.objects if r.category})
+    parts = [f"# {title}", *notes, markdown_table(evaluations)]
+    for category in categories:
+        parts += [f"## {category}", markdown_table([e.only(category) for e in evaluations])]
+    return "\n\n".join(parts)
 
 
 def curves(run: Path) -> dict[str, list[list[float]]]:
@@ -65,65 +116,87 @@ def curves(run: Path) -> dict[str, list[list[float]]]:
     return series
 
 
-def _system(evaluation: Evaluation, first: Evaluation) -> dict[str, object]:
-    intervals = {m.name: asdict(i) for m in MEASURES if (i := evaluation.interval(m))}
-    changes = {
-        m.name: asdict(i) for m in MEASURES if evaluation is not first and (i := difference(evaluation, first, m))
-    }
-    distance = {k: None if math.isnan(v) else v for k, v in asdict(evaluation.kernel_distance).items()}
-    return {
+def _system(evaluation: Evaluation, first: Evaluation | None, measures: Sequence[Measure]) -> dict[str, object]:
+    """A row of the page's tables: over all objects, and category by category."""
+    categories = sorted({r.category for r in evaluation.objects if r.category})
+    split = {c: _numbers(evaluation.only(c), first.only(c) if first else None, measures) for c in categories}
+    return _numbers(evaluation, first, measures) | {
         "name": evaluation.system,
         "suite": evaluation.suite,
         "seed": evaluation.seed,
-        "intervals": intervals | {"kernel_distance": distance},
-        "changes": changes,
+        "categories": split,
+        "compat": evaluation.compat,
         "provenance": evaluation.provenance,
     }
 
 
-def _objects(evaluations: Sequence[Evaluation], folders: Sequence[Path]) -> list[dict[str, object]]:
-    """One entry per prompt, with each system's answer; the largest changes get their meshes first."""
+def _numbers(evaluation: Evaluation, first: Evaluation | None, measures: Sequence[Measure]) -> dict[str, object]:
+    """Means, and paired tests against the first system, matched by prompt."""
+    tests = {m.name: difference(evaluation, first, m) for m in measures} if first else {}
+    changes = {name: asdict(t.difference) | {"p": t.p_value} for name, t in tests.items() if t}
+    return {"objects": len(evaluation.objects), "intervals": summary(evaluation), "changes": changes}
+
+
+def _objects(
+    evaluations: Sequence[Evaluation], folders: Sequence[Path], measures: Sequence[Measure]
+) -> list[dict[str, object]]:
+    """One entry per prompt that all systems answered; the largest changes get their pictures and meshes first."""
     rows = [{r.id: r for r in e.objects} for e in evaluations]
     shared = [id for id in rows[0] if all(id in other for other in rows)]
-    with_mesh = _within_budget(sorted(shared, key=lambda id: _change(id, rows)), folders)
+    order = sorted(shared, key=lambda id: -abs(rows[-1][id].alignment - rows[0][id].alignment))
+    pictured = _within_budget(
+        order,
+        [[folder / "pictures" / stage for stage in stages_of(folder)] for folder in folders],
+        PICTURE_BYTES,
+        ".webp",
+    )
+    meshed = _within_budget(order, [[folder / "meshes"] for folder in folders], MESH_BYTES, ".glb")
     return [
         {
             "id": id,
             "text": rows[0][id].text,
             "category": rows[0][id].category,
             "family": rows[0][id].family,
-            "answers": [_answer(r[id], folder, id in with_mesh) for r, folder in zip(rows, folders, strict=True)],
+            "answers": [
+                _answer(r[id], folder, measures, id in pictured, id in meshed)
+                for r, folder in zip(rows, folders, strict=True)
+            ],
         }
         for id in shared
     ]
 
 
-def _change(id: str, rows: Sequence[dict[str, ObjectResult]]) -> float:
-    """Sorting key: the worst changes first, then the best, alternating is left to the page."""
-    change = rows[-1][id].alignment - rows[0][id].alignment
-    return -abs(change)
+def stages_of(folder: Path) -> list[str]:
+    """The stages that an evaluation folder holds pictures of."""
+    pictures = folder / "pictures"
+    return sorted(p.name for p in pictures.iterdir() if p.is_dir()) if pictures.is_dir() else []
 
 
-def _within_budget(ids: Sequence[str], folders: Sequence[Path]) -> set[str]:
+def _within_budget(ids: Sequence[str], folders: Sequence[Sequence[Path]], budget: int, suffix: str) -> set[str]:
+    """The first ids whose files all fit; one that is too large is passed over."""
     spent, chosen = 0, set()
     for id in ids:
-        files = [folder / "meshes" / f"{id}.glb" for folder in folders]
-        spent += sum(f.stat().st_size for f in files if f.is_file())
-        if spent > MESH_BYTES:
-            break
-        chosen.add(id)
+        files = [place / f"{file_stem(id)}{suffix}" for places in folders for place in places]
+        size = sum(f.stat().st_size for f in files if f.is_file())
+        if spent + size <= budget:
+            spent += size
+            chosen.add(id)
     return chosen
 
 
-def _answer(row: ObjectResult, folder: Path, with_mesh: bool) -> dict[str, object]:
-    values = {m.name: m.value(row) for m in MEASURES}
-    stages = sorted(p.name for p in (folder / "pictures").iterdir()) if (folder / "pictures").is_dir() else []
-    pictures = {stage: _base64(folder / "pictures" / stage / f"{row.id}.webp") for stage in stages}
+def _answer(
+    row: ObjectResult, folder: Path, measures: Sequence[Measure], pictured: bool, meshed: bool
+) -> dict[str, object]:
+    name = file_stem(row.id)
+    values = {m.name: m.value(row) for m in measures}
+    pictures = {stage: _base64(folder / "pictures" / stage / f"{name}.webp") for stage in stages_of(folder)}
     return {
-        "values": {k: None if math.isnan(v) else round(v, 4) for k, v in values.items()},
+        "values": {k: None if math.isnan(v) else round(float(v), 4) for k, v in values.items()},
         "reasoning": list(row.reasoning),
-        "pictures": pictures,
-        "glb": _base64(folder / "meshes" / f"{row.id}.glb") if with_mesh else "",
+        "fault": row.fault,
+        "words": row.words,
+        "pictures": pictures if pictured else {},
+        "glb": _base64(folder / "meshes" / f"{name}.glb") if meshed else "",
     }
 
 

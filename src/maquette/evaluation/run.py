@@ -3,98 +3,130 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
 from jaxtyping import Float32
 from PIL import Image
 
-from maquette.corpus.program import Design
-from maquette.corpus.rasterise import voxelise_design
-from maquette.evaluation.metrics import Interval, chamfer_distance, kernel_distance_interval, voxel_iou
+from maquette.evaluation.answers import VIEW_SIZE, Answers, System
+from maquette.evaluation.geometry import (
+    DIAGONAL,
+    chamfer_distance,
+    f_score,
+    mesh_quality,
+    sampled_points,
+    voxel_iou,
+)
+from maquette.evaluation.judges import Ask, Verdict, ask_judge, failed_verdict, variety
+from maquette.evaluation.metrics import Interval, kernel_distance_interval, kernel_record
 from maquette.evaluation.networks import Attributes, Evaluators
-from maquette.evaluation.results import Evaluation, ObjectResult, save_evaluation
-from maquette.prompts.suites import DETERMINED
+from maquette.evaluation.pretrained import Gathered, Pretrained, compat_numbers, look, set_distances
+from maquette.evaluation.references import Reference, References
+from maquette.evaluation.results import Evaluation, ObjectResult, file_stem, save_evaluation
 from maquette.rendering.cameras import CAMERAS
 from maquette.rendering.rasterise import render
 from maquette.shape.files import write_mesh
-from maquette.shape.surface import SurfaceMesher
 from maquette.tracking import progress
-from maquette.types import Generation, Mesh, Prompt, Views, Voxels
-
-Answer = Callable[[Sequence[Prompt]], Generation]
-"""A system: prompts in, one answer each (group size 1) out."""
+from maquette.types import Mesh, Prompt
 
 PICTURE_SIZE = 200
-VIEW_SIZE = 64
+JUDGE_SIZE = 448
+"""Pixels a side of the pictures that a judge sees."""
 WORST_ALIGNMENT = -1.0
 """A failed answer's alignment: the least a cosine can be."""
+UNKNOWN = Interval(math.nan, math.nan, math.nan, 0)
 
 
 def evaluate(
-    answer: Answer,
+    system: System,
     prompts: Sequence[Prompt],
     *,
-    system: str,
+    name: str,
     suite: str,
-    references: dict[str, tuple[Design, float]],
+    references: References,
     evaluators: Evaluators,
     out: Path,
+    others: Sequence[System] = (),
+    networks: Pretrained | None = None,
+    judges: Mapping[str, Ask] | None = None,
     seed: int = 0,
     chunk: int = 32,
     provenance: dict[str, object] | None = None,
 ) -> Evaluation:
     """Measure one answer per prompt and write evaluation.json, pictures/ and meshes/ into `out`.
 
-    `references` gives, per prompt id, the object meant and how far the prompt determines it; prompts without one have no
-    IoU and no Chamfer distance, and a suite without any has a kernel distance of NaN.
+    `others` are the same system drawn again, for the variety of its answers; `judges` are asked about every shape. Prompts without a
+    reference have no IoU, F-score or Chamfer distance, and a suite with fewer than two has a kernel distance of NaN.
     """
+    networks = networks or Pretrained()
     rows: list[ObjectResult] = []
     features: list[np.ndarray] = []
+    gathered = Gathered()
     starts = range(0, len(prompts), chunk)
-    for start in progress(starts, f"evaluate {system} on {suite}", len(starts)):
+    for start in progress(starts, f"evaluate {name} on {suite}", len(starts)):
         part = tuple(prompts[start : start + chunk])
-        generation = answer(part)
-        fine = generation.stages[-1]
-        rows += measure(part, fine.views, fine.voxels, fine.failed, references, evaluators, _reasoning(generation))
-        features.append(unit_scale(evaluators.features(fine.views)))
-        for stage in generation.stages:
-            write_pictures(part, stage.meshes, out / "pictures" / stage.name)
-        write_meshes(part, fine.meshes, out / "meshes")
-    designs = [references[p.id][0] for p in prompts if p.id in references]
-    distance = Interval(math.nan, math.nan, math.nan, len(rows))
-    if designs:
-        distance = kernel_distance_interval(
-            np.concatenate(features), reference_features(designs, evaluators), seed=seed
-        )
-    notes = {
-        "evaluators": dict(evaluators.held_out),
-        "views": "maquette-6",
-        "answers per prompt": 1,
-        **(provenance or {}),
-    }
-    evaluation = Evaluation(system, suite, seed, tuple(rows), distance, notes)
+        answers = system(part)
+        seen = unit_scale(evaluators.features(answers.views))
+        clip = look(networks, part, answers.meshes, answers.failed, references, gathered)
+        spread = varieties(answers, seen, [other(part) for other in others], evaluators)
+        verdicts = [judged(prompt, answers, i, judges or {}) for i, prompt in enumerate(part)]
+        rows += measure(part, answers, references, evaluators, clip, spread, verdicts)
+        features.append(seen)
+        for stage, meshes in answers.stages.items():
+            write_pictures(part, meshes, out / "pictures" / stage)
+        write_meshes(part, answers.meshes, out / "meshes")
+    meant = [references[p.id] for p in prompts if p.id in references]
+    distance, record = own_distance(np.concatenate(features), meant, evaluators, seed)
+    distances, more = set_distances(gathered, seed)
+    notes = _notes(evaluators, networks, 1 + len(others), {"kernel distance": record, **more}) | (provenance or {})
+    evaluation = Evaluation(name, suite, seed, tuple(rows), distance, notes, distances, compat_numbers(gathered))
     save_evaluation(evaluation, out)
     return evaluation
 
 
+def _notes(
+    evaluators: Evaluators, networks: Pretrained, answers: int, distances: dict[str, object]
+) -> dict[str, object]:
+    """What the numbers were made by: two evaluations are comparable where these agree."""
+    return {
+        "evaluators": dict(evaluators.held_out),
+        "views": "maquette-6",
+        "protocol": networks.protocol.name if networks.active else "maquette",
+        "clip": networks.clip.name if networks.clip else "",
+        "distances": distances,
+        "answers per prompt": answers,
+    }
+
+
+def own_distance(
+    features: Float32[np.ndarray, "a d"], meant: Sequence[Reference], evaluators: Evaluators, seed: int
+) -> tuple[Interval, dict[str, object] | str]:
+    """The small evaluators' kernel distance ×100 to the objects meant, and what it was computed with."""
+    if min(len(features), len(meant)) < 2:
+        return UNKNOWN, f"not computed: it needs at least 2 objects on both sides, not {len(features)} and {len(meant)}"
+    reference = reference_features(meant, evaluators)
+    record = dict(kernel_record(features, reference)) | {"features": "maquette recogniser, rows of mean square 1"}
+    return kernel_distance_interval(features, reference, seed=seed), record
+
+
 def measure(
     prompts: Sequence[Prompt],
-    views: Views,
-    voxels: Voxels,
-    failed: np.ndarray,
-    references: dict[str, tuple[Design, float]],
+    answers: Answers,
+    references: References,
     evaluators: Evaluators,
-    reasoning: Sequence[tuple[str, ...]],
+    clip: Float32[np.ndarray, " a"],
+    spread: Sequence[float],
+    verdicts: Sequence[Sequence[Verdict]],
 ) -> list[ObjectResult]:
-    """One row per prompt; views and voxels are those of the answers, in the prompts' order."""
-    alignment = evaluators.alignment([p.text for p in prompts], views)
-    seen = evaluators.attributes(views)
+    """One row per prompt, in the prompts' order."""
+    alignment = evaluators.alignment([p.text for p in prompts], answers.views)
+    seen = evaluators.attributes(answers.views)
     rows = []
     for i, prompt in enumerate(prompts):
-        bad = bool(failed[i])
-        iou, chamfer = shape_errors(voxels.occupancy[i], references.get(prompt.id))
+        bad = bool(answers.failed[i])
         category, counts, colors = attribute_accuracy(prompt, seen, i)
         rows.append(
             ObjectResult(
@@ -107,49 +139,78 @@ def measure(
                 category_right=_unless(bad, category),
                 count_accuracy=_unless(bad, counts),
                 color_accuracy=_unless(bad, colors),
-                iou=iou,
-                chamfer=chamfer,
-                reasoning=reasoning[i],
+                **shape_errors(answers, i, references.get(prompt.id)),
+                reasoning=answers.reasoning[i],
+                fault=answers.faults[i],
+                clip=float(clip[i]),
+                variety=spread[i],
+                quality={k: float(v) for k, v in asdict(mesh_quality(answers.meshes[i])).items()},
+                judged={f"{v.judge} ({v.version})": dict(v.scores) for v in verdicts[i]},
+                words={v.judge: v.words for v in verdicts[i]},
             )
         )
     return rows
 
 
 def attribute_accuracy(prompt: Prompt, seen: Attributes, answer: int) -> tuple[float, float, float]:
-    """Category, counts and colours of one answer as shares that the recogniser confirms; NaN where the prompt asks for none."""
-    category = float(seen.family(answer) == prompt.family) if prompt.family else math.nan
+    """Category, counts and colours of one answer as shares that the recogniser confirms.
+
+    NaN where the prompt asks for none, or only for what the recogniser never learnt: it says nothing about those.
+    """
+    category = float(seen.family(answer) == prompt.family) if prompt.family in seen.families else math.nan
     known = [part for part in prompt.parts if part.name in seen.parts]
     counts = [float(seen.count(answer, part.name) == part.count) for part in known if part.count]
     colors = [
         float(seen.count(answer, part.name) > 0 and seen.color(answer, part.name) == part.color)
         for part in known
-        if part.color
+        if part.color in seen.colors
     ]
     return category, _mean(counts), _mean(colors)
 
 
-def shape_errors(occupancy: np.ndarray, reference: tuple[Design, float] | None) -> tuple[float, float]:
-    """IoU and Chamfer distance to the object meant; NaN where the prompt does not determine the shape."""
-    if reference is None or reference[1] < DETERMINED:
-        return math.nan, math.nan
-    meant = voxelise_design(reference[0], occupancy.shape[-1])[0].occupancy[0]
-    return voxel_iou(occupancy, meant), chamfer_distance(occupancy, meant)
+def shape_errors(answers: Answers, i: int, reference: Reference | None) -> dict[str, float]:
+    """IoU, Chamfer distance and F-score to the object meant; NaN where the prompt does not determine the shape."""
+    if reference is None or not reference.determined:
+        return {"iou": math.nan, "chamfer": math.nan, "f_score": math.nan}
+    occupancy = answers.voxels.occupancy[i]
+    if answers.failed[i] or not occupancy.any():
+        return {"iou": 0.0, "chamfer": DIAGONAL, "f_score": 0.0}
+    meant = reference.voxels(occupancy.shape[-1]).occupancy[0]
+    points = sampled_points(answers.meshes[i]), sampled_points(reference.mesh())
+    return {
+        "iou": voxel_iou(occupancy, meant),
+        "chamfer": chamfer_distance(occupancy, meant),
+        "f_score": f_score(*points),
+    }
 
 
-def reference_voxels(designs: Sequence[Design], resolution: int) -> Voxels:
-    """The programs' own objects, in order."""
-    made = [voxelise_design(d, resolution)[0] for d in designs]
-    return Voxels(np.concatenate([v.occupancy for v in made]), np.concatenate([v.color for v in made]))
+def varieties(answers: Answers, seen: np.ndarray, others: Sequence[Answers], evaluators: Evaluators) -> list[float]:
+    """How much each prompt's answers differ; NaN where there is only one."""
+    if not others:
+        return [math.nan] * len(seen)
+    features = np.stack([seen, *(unit_scale(evaluators.features(o.views)) for o in others)], axis=1)
+    failed = np.stack([answers.failed, *(o.failed for o in others)], axis=1)
+    return [float(v) for v in variety(features, failed)]
+
+
+def judged(prompt: Prompt, answers: Answers, i: int, judges: Mapping[str, Ask]) -> list[Verdict]:
+    """Every judge's verdict on one answer; no shape, nothing to ask."""
+    if answers.failed[i]:
+        return [failed_verdict(name) for name in judges]
+    if not judges:
+        return []
+    seen = render([answers.meshes[i]], CAMERAS["maquette-6"], size=JUDGE_SIZE, antialias=True).rgb[0]
+    return [ask_judge(name, ask, prompt, seen) for name, ask in judges.items()]
 
 
 def reference_features(
-    designs: Sequence[Design], evaluators: Evaluators, chunk: int = 64
+    meant: Sequence[Reference], evaluators: Evaluators, chunk: int = 64
 ) -> Float32[np.ndarray, "m d"]:
-    """Evaluator features of the programs' own objects, meshed and rendered like any answer."""
+    """Evaluator features of the objects meant, meshed and rendered like any answer."""
     features = []
-    for start in range(0, len(designs), chunk):
-        voxels = reference_voxels(designs[start : start + chunk], 32)
-        views = render(SurfaceMesher().mesh(voxels), CAMERAS["maquette-6"], size=VIEW_SIZE, antialias=True)
+    for start in range(0, len(meant), chunk):
+        meshes = [reference.mesh() for reference in meant[start : start + chunk]]
+        views = render(meshes, CAMERAS["maquette-6"], size=VIEW_SIZE, antialias=True)
         features.append(unit_scale(evaluators.features(views)))
     return np.concatenate(features)
 
@@ -165,19 +226,19 @@ def write_pictures(prompts: Sequence[Prompt], meshes: Sequence[Mesh], folder: Pa
     folder.mkdir(parents=True, exist_ok=True)
     views = render(list(meshes), CAMERAS["front-3q"], size=PICTURE_SIZE, antialias=True)
     for prompt, picture in zip(prompts, views.rgb, strict=True):
-        Image.fromarray(picture[0]).save(folder / f"{prompt.id}.webp", quality=88)
+        Image.fromarray(picture[0]).save(folder / f"{file_stem(prompt.id)}.webp", quality=88)
 
 
 def write_meshes(prompts: Sequence[Prompt], meshes: Sequence[Mesh], folder: Path) -> None:
     """One GLB per prompt, `<id>.glb`; an empty mesh has no file."""
     folder.mkdir(parents=True, exist_ok=True)
     for prompt, mesh in zip(prompts, meshes, strict=True):
+        path = folder / f"{file_stem(prompt.id)}.glb"
         if len(mesh.faces):
-            write_mesh(mesh, folder / f"{prompt.id}.glb")
-
-
-def _reasoning(generation: Generation) -> list[tuple[str, ...]]:
-    return list(zip(*(stage.reasoning for stage in generation.stages), strict=True))
+            write_mesh(mesh, path)
+        else:
+            # Of an earlier evaluation into the same folder.
+            path.unlink(missing_ok=True)
 
 
 def _mean(values: Sequence[float]) -> float:

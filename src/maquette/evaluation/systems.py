@@ -1,29 +1,36 @@
-"""What can be evaluated: a policy under a chain of stages, and the objects that the prompts were written about."""
+"""What can be evaluated: a policy under a chain of stages, or a folder of meshes that any system made."""
 
 from __future__ import annotations
 
 import zlib
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from maquette.codec.voxel_codec import VoxelCodec
 from maquette.config import StageSpec
-from maquette.corpus.program import Design
+from maquette.evaluation.answers import VIEW_SIZE, System, answers_of, folder_system, mesh_files
+from maquette.evaluation.extractors import ClipScorer, Dinov2Features, InceptionFeatures
+from maquette.evaluation.judges import Ask
 from maquette.evaluation.networks import load_evaluators
-from maquette.evaluation.results import Evaluation
-from maquette.evaluation.run import VIEW_SIZE, Answer, evaluate
+from maquette.evaluation.pretrained import Extractor, Pretrained
+from maquette.evaluation.protocols import protocol
+from maquette.evaluation.references import references_of
+from maquette.evaluation.results import Evaluation, file_stem
+from maquette.evaluation.run import evaluate
 from maquette.generate import generate
 from maquette.policy.lockstep import LockstepEngine
 from maquette.policy.model import load_policy
-from maquette.prompts.sets import SUITES, load_prompts
-from maquette.prompts.suites import load_references
+from maquette.prompts.sets import load_prompts
 from maquette.protocols import Sampling
 from maquette.rendering.cameras import CAMERAS
+from maquette.shape.files import SUFFIXES
 from maquette.shape.surface import SurfaceMesher
 from maquette.types import Generation, Prompt
 
 
-def policy_system(model: str, *, stages: Sequence[StageSpec], codec: str, seed: int, temperature: float) -> Answer:
+def policy_system(
+    model: str, *, stages: Sequence[StageSpec], codec: str, seed: int, temperature: float
+) -> Callable[[Sequence[Prompt]], Generation]:
     """One answer per prompt by a policy; what it draws depends on the seed and on the prompts of the call."""
     policy, shapes = load_policy(model), VoxelCodec.load(codec)
     engine = LockstepEngine(policy, shapes.codes_per_shape)
@@ -56,20 +63,36 @@ def evaluate_model(
     seed: int = 0,
     temperature: float = 1.0,
     limit: int = 0,
+    answers: int = 1,
     system: str = "",
+    networks: Pretrained | None = None,
+    judges: Mapping[str, Ask] | None = None,
     provenance: dict[str, object] | None = None,
 ) -> Evaluation:
-    """Evaluate a policy on a suite (or prompt file) and leave the folder `out`; `limit` > 0 takes the first prompts only."""
+    """Evaluate a policy on a suite (or prompt file) and leave the folder `out`; `limit` > 0 takes the first prompts only.
+
+    The first of `answers` per prompt is measured; the others say how much they vary.
+    """
     prompts = load_prompts(suite, count=limit)
-    references: dict[str, tuple[Design, float]] = load_references(suite) if suite in SUITES else {}
+
+    def drawn(number: int) -> System:
+        # Seeds of one number are far from those of the next: a chunk adds its own offset below 2³².
+        generated = policy_system(
+            model, stages=stages, codec=codec, seed=seed + number * 2**33, temperature=temperature
+        )
+        return lambda part: answers_of(generated(part))
+
     return evaluate(
-        policy_system(model, stages=stages, codec=codec, seed=seed, temperature=temperature),
+        drawn(0),
         prompts,
-        system=system or Path(model).name,
+        name=system or Path(model).name,
         suite=suite,
-        references=references,
+        references=references_of(suite, prompts),
         evaluators=load_evaluators(),
         out=out,
+        others=[drawn(number) for number in range(1, answers)],
+        networks=networks,
+        judges=judges,
         seed=seed,
         provenance={
             "model": model,
@@ -78,3 +101,68 @@ def evaluate_model(
             **(provenance or {}),
         },
     )
+
+
+def evaluate_folder(
+    folder: Path,
+    suite: str,
+    out: Path,
+    *,
+    limit: int = 0,
+    system: str = "",
+    networks: Pretrained | None = None,
+    judges: Mapping[str, Ask] | None = None,
+    provenance: dict[str, object] | None = None,
+) -> Evaluation:
+    """Evaluate someone else's meshes, one file per prompt named by its id; what is missing or unreadable counts as failed."""
+    prompts = load_prompts(suite, count=limit)
+    known = {file_stem(p.id) for p in prompts}
+    foreign = sorted(set(mesh_files(folder)) - known)
+    return evaluate(
+        folder_system(folder, prompts),
+        prompts,
+        name=system or folder.name,
+        suite=suite,
+        references=references_of(suite, prompts),
+        evaluators=load_evaluators(),
+        out=out,
+        networks=networks,
+        judges=judges,
+        provenance={
+            "meshes": str(folder),
+            "placed": "middle of the box at the origin, largest side 1",
+            "files of no prompt": len(foreign),
+            **(provenance or {}),
+        },
+    )
+
+
+def is_mesh_folder(name: str) -> bool:
+    """Whether a name is a folder of meshes, not of a model or a run."""
+    folder = Path(name)
+    if not folder.is_dir() or any((folder / file).exists() for file in ("config.json", "config.yaml")):
+        return False
+    return any(path.suffix.lower() in SUFFIXES for path in folder.iterdir())
+
+
+def load_pretrained(
+    protocol_name: str, clip: str, dinov2: Path | None, inception: Path | None, compat: bool
+) -> Pretrained:
+    """The pretrained networks that were asked for, each from its place on this machine; none by default.
+
+    `clip` is BACKBONE=FOLDER. ValueError: an unknown protocol, a place without weights, or `compat` without any network.
+    """
+    scorer = None
+    if clip:
+        backbone, equals, folder = clip.partition("=")
+        if not equals or not folder:
+            raise ValueError(f"--clip takes BACKBONE=FOLDER, e.g. vit-b-32=weights/clip, not {clip!r}")
+        scorer = ClipScorer.load(backbone, Path(folder))
+    extractors: list[Extractor] = [Dinov2Features.load(dinov2)] if dinov2 else []
+    extractors += [InceptionFeatures.load(inception)] if inception else []
+    found = Pretrained(scorer, tuple(extractors), protocol(protocol_name), compat)
+    if compat and not found.active:
+        raise ValueError(
+            "--compat-3dgen-r1 repeats numbers of CLIP and DINOv2: name their weights with --clip and --dinov2"
+        )
+    return found

@@ -1,0 +1,118 @@
+"""What is measured: one answer per prompt, from a policy's generation or from a folder of meshes that any system made."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Bool
+
+from maquette.evaluation.results import file_stem
+from maquette.rendering.cameras import CAMERAS
+from maquette.rendering.rasterise import render
+from maquette.shape.files import SUFFIXES, read_mesh
+from maquette.shape.voxelise import placed, voxelise_solid
+from maquette.types import Generation, Mesh, Prompt, Views, Voxels
+
+VIEW_SIZE = 64
+RESOLUTION = 32
+"""Voxels a side at which meshes from files are compared with reference objects."""
+NOTHING = Mesh(np.zeros((0, 3), np.float32), np.zeros((0, 3), np.int32))
+
+
+@dataclass(frozen=True)
+class Answers:
+    """One answer to each of a prompts, in their order. A failed one has an empty mesh, empty voxels and background views."""
+
+    stages: dict[str, tuple[Mesh, ...]]
+    """By the stage's name, in the chain's order; the last is what is measured."""
+    views: Views
+    """Of the last stage, from `maquette-6` at 64 pixels: what the small evaluators see."""
+    voxels: Voxels
+    failed: Bool[np.ndarray, " a"]
+    faults: tuple[str, ...]
+    """Why an answer failed; "" for those that did not."""
+    reasoning: tuple[tuple[str, ...], ...]
+    """By answer, one text per stage."""
+
+    @property
+    def meshes(self) -> tuple[Mesh, ...]:
+        return next(reversed(self.stages.values()))
+
+
+System = Callable[[Sequence[Prompt]], Answers]
+"""Prompts in, one answer each out."""
+
+
+def answers_of(generation: Generation) -> Answers:
+    """The answers of a generation of group size 1."""
+    if generation.group_size != 1:
+        raise ValueError(f"an evaluation takes one answer per prompt, not {generation.group_size}")
+    fine = generation.stages[-1]
+    return Answers(
+        stages={stage.name: stage.meshes for stage in generation.stages},
+        views=fine.views,
+        voxels=fine.voxels,
+        failed=fine.failed,
+        faults=tuple("malformed or empty answer" if bad else "" for bad in fine.failed),
+        reasoning=tuple(zip(*(stage.reasoning for stage in generation.stages), strict=True)),
+    )
+
+
+def folder_system(folder: Path, prompts: Sequence[Prompt]) -> System:
+    """Someone else's system as a folder of `PROMPT_ID.glb` (or .gltf, .obj, .ply, .stl), one mesh per prompt.
+
+    Meshes are put into the unit cube, the middle of their box at the origin and its largest side 1. A mesh that is missing or cannot be
+    read is a failed answer with its reason. ValueError: no folder, not one mesh of the suite in it, or two files for one prompt.
+    """
+    files = mesh_files(folder)
+    if not any(file_stem(p.id) in files for p in prompts):
+        seen = ", ".join(sorted(files)[:3]) or "no mesh at all"
+        raise ValueError(
+            f"{folder} holds no answer to this suite: files are named by prompt id, as {file_stem(prompts[0].id)}.glb; it holds {seen}"
+        )
+
+    def answer(part: Sequence[Prompt]) -> Answers:
+        read = [_read(files.get(file_stem(p.id)), p.id) for p in part]
+        meshes, faults = tuple(mesh for mesh, _ in read), tuple(fault for _, fault in read)
+        occupancy = np.zeros((len(part), RESOLUTION, RESOLUTION, RESOLUTION), bool)
+        for i, mesh in enumerate(meshes):
+            if len(mesh.faces):
+                occupancy[i] = voxelise_solid(mesh, RESOLUTION).occupancy[0]
+        views = render(meshes, CAMERAS["maquette-6"], size=VIEW_SIZE, antialias=True)
+        failed = np.array([bool(fault) for fault in faults])
+        return Answers({"answer": meshes}, views, Voxels(occupancy), failed, faults, tuple(("",) for _ in part))
+
+    return answer
+
+
+def mesh_files(folder: Path) -> dict[str, Path]:
+    """Every mesh file of a folder by its name without the ending. ValueError where two files answer one prompt."""
+    if not folder.is_dir():
+        raise ValueError(f"{folder} is not a folder of meshes")
+    found: dict[str, Path] = {}
+    for path in sorted(folder.iterdir()):
+        if path.suffix.lower() in SUFFIXES and path.is_file():
+            if path.stem in found:
+                raise ValueError(
+                    f"{folder} has two answers to {path.stem}: {found[path.stem].name} and {path.name}; keep one"
+                )
+            found[path.stem] = path
+    return found
+
+
+def _read(path: Path | None, id: str) -> tuple[Mesh, str]:
+    """The mesh in the unit cube, or nothing and why."""
+    if path is None:
+        return NOTHING, f"missing: there is no mesh named {id}"
+    try:
+        return in_unit_cube(read_mesh(path)), ""
+    except ValueError as error:
+        return NOTHING, str(error)
+
+
+def in_unit_cube(mesh: Mesh) -> Mesh:
+    """The middle of the box at the origin, its largest side 1."""
+    return Mesh(placed(mesh, "centred").astype(np.float32), mesh.faces, mesh.color)

@@ -1,0 +1,149 @@
+"""Pretrained networks that measure, from folders on this machine: CLIP scores, DINOv2 and Inception-v3 features. Nothing is fetched.
+
+Pictures are resized as clean-fid found right (arXiv 2104.11222): bicubic, anti-aliased, in floating point, not rounded in between.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+
+import numpy as np
+import torch
+import transformers
+from jaxtyping import Float, Float32
+from torch import Tensor, nn
+from torch.nn.functional import interpolate, normalize
+
+from maquette.types import Views
+
+CLIP_BACKBONES = {
+    "vit-b-32": "openai/clip-vit-base-patch32",
+    "vit-l-14": "openai/clip-vit-large-patch14",
+    "open-clip-h-14": "laion/CLIP-ViT-H-14-laion2B-s32B-b79K",
+}
+"""Names for the record and where their weights are to be had; they are read from a folder of yours."""
+CLIP_MEAN, CLIP_STD = (0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.27577711)
+IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+BATCH = 32
+
+
+@dataclass(frozen=True)
+class ClipScorer:
+    """CLIP score: 100 × the cosine of text and view, never below 0, mean over an object's views (arXiv 2104.08718)."""
+
+    name: str
+    """The backbone, kept in every record: scores of two backbones are not comparable."""
+    model: nn.Module
+    tokenizer: Callable[..., Mapping[str, Tensor]]
+    image_size: int
+    text_limit: int
+    """Longest text in tokens; what is over is cut."""
+
+    @classmethod
+    def load(cls, name: str, folder: Path) -> ClipScorer:
+        """`folder` holds the model and the tokenizer as transformers saves them. ValueError where it does not."""
+        _need_folder(folder, f"CLIP {name}", CLIP_BACKBONES.get(name, ""))
+        model = transformers.CLIPModel.from_pretrained(folder, local_files_only=True).eval().requires_grad_(False)
+        tokenizer = transformers.CLIPTokenizerFast.from_pretrained(folder, local_files_only=True)
+        config = model.config
+        return cls(name, model, tokenizer, config.vision_config.image_size, config.text_config.max_position_embeddings)
+
+    @torch.inference_mode()
+    def score(self, texts: Sequence[str], views: Views) -> Float32[np.ndarray, " a"]:
+        """Text i with object i. Texts longer than the model reads are cut. ValueError where their numbers differ."""
+        if len(texts) != len(views):
+            raise ValueError(f"a CLIP score needs one text per object, got {len(texts)} texts and {len(views)} objects")
+        tokens = self.tokenizer(
+            list(texts), padding=True, truncation=True, max_length=self.text_limit, return_tensors="pt"
+        )
+        text = normalize(_pooled(self.model.get_text_features(**tokens)), dim=-1)  # type: ignore[operator]
+        batches = pictures(views, self.image_size, CLIP_MEAN, CLIP_STD)
+        seen = [self.model.get_image_features(pixel_values=part) for part in batches]  # type: ignore[operator]
+        image = normalize(torch.cat([_pooled(part) for part in seen]), dim=-1).unflatten(0, (len(views), -1))
+        cosine = torch.einsum("ad,avd->av", text, image)
+        return (100 * cosine.clamp_min(0).mean(1)).float().numpy()
+
+
+def _pooled(output: object) -> Tensor:
+    """The projected features: transformers gives them bare in some releases, in a record in others."""
+    return output if isinstance(output, Tensor) else output.pooler_output  # type: ignore[attr-defined]
+
+
+@dataclass(frozen=True)
+class Dinov2Features:
+    """The class token of DINOv2 at 224²."""
+
+    name: str
+    model: nn.Module
+
+    @classmethod
+    def load(cls, folder: Path) -> Dinov2Features:
+        _need_folder(folder, "DINOv2", "facebook/dinov2-base")
+        model = transformers.Dinov2Model.from_pretrained(folder, local_files_only=True)
+        return cls(folder.name, model.eval().requires_grad_(False))
+
+    @torch.inference_mode()
+    def features(self, views: Views) -> Float32[np.ndarray, "a v d"]:
+        """One row per view; average an object's before comparing sets of objects."""
+        parts = [
+            self.model(pixel_values=p).last_hidden_state[:, 0]
+            for p in pictures(views, 224, IMAGENET_MEAN, IMAGENET_STD)
+        ]
+        return torch.cat(parts).unflatten(0, (len(views), -1)).float().numpy()
+
+
+@dataclass(frozen=True)
+class InceptionFeatures:
+    """Inception-v3's 2048 pooled features by torch-fidelity (which carries the original graph)."""
+
+    name: str
+    model: nn.Module
+
+    @classmethod
+    def load(cls, weights: Path) -> InceptionFeatures:
+        """`weights` is torch-fidelity's `pt_inception-2015-12-05-6726825d.pth` on this machine."""
+        if not weights.is_file():
+            raise ValueError(
+                f"{weights} is not there: Inception features need torch-fidelity's weights file on this machine"
+            )
+        try:
+            module = import_module("torch_fidelity.feature_extractor_inceptionv3")
+        except ImportError as error:
+            raise ValueError(
+                "Inception features need torch-fidelity and torchvision: pip install torch-fidelity"
+            ) from error
+        extractor = module.FeatureExtractorInceptionV3(
+            "inception", ["2048"], feature_extractor_weights_path=str(weights)
+        )
+        return cls("inception-v3", extractor.eval())
+
+    @torch.inference_mode()
+    def features(self, views: Views) -> Float32[np.ndarray, "a v d"]:
+        """One row per view."""
+        flat = torch.from_numpy(views.rgb).flatten(0, 1).permute(0, 3, 1, 2)
+        parts = [self.model(part.contiguous())[0] for part in flat.split(BATCH)]
+        return torch.cat(parts).unflatten(0, (len(views), -1)).float().numpy()
+
+
+def pictures(
+    views: Views, size: int, mean: Sequence[float], std: Sequence[float]
+) -> Iterator[Float[Tensor, "n 3 s s"]]:
+    """All views of all objects in batches, resized and normalised."""
+    flat = torch.from_numpy(views.rgb).flatten(0, 1)
+    shift, scale = torch.tensor(mean).view(3, 1, 1), torch.tensor(std).view(3, 1, 1)
+    for part in flat.split(BATCH):
+        image = part.permute(0, 3, 1, 2).float() / 255
+        if image.shape[-1] != size:
+            image = interpolate(image, size=(size, size), mode="bicubic", antialias=True).clamp(0, 1)
+        yield (image - shift) / scale
+
+
+def _need_folder(folder: Path, what: str, origin: str) -> None:
+    if not (folder / "config.json").is_file():
+        hint = f" ({origin})" if origin else ""
+        raise ValueError(
+            f"{folder} holds no config.json: {what} is read from a folder with the weights of {what}{hint}"
+        )

@@ -1,0 +1,153 @@
+"""Runs a study: the next cell that nobody works on → training → evaluation → a line of results, and the page anew."""
+
+from __future__ import annotations
+
+import json
+import math
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from maquette.config import Config
+from maquette.evaluation.results import null_nan, summary
+from maquette.evaluation.systems import evaluate_model
+from maquette.runs import source_of
+from maquette.studies.grid import FEWEST_SEEDS, Cell, Study, config_of, load_study, plan_cells
+from maquette.studies.page import write_page
+from maquette.studies.queue import claimed, finish, is_done
+from maquette.tracking import make_run_folder, provenance, read_metrics, tell
+from maquette.training.loop import train
+
+Work = Callable[[Cell, Config, Path], dict[str, object] | None]
+"""Trains and evaluates one cell in its folder; None where it was asked to stop before the end."""
+
+
+@dataclass(frozen=True)
+class StudySettings:
+    """How large a study is run; kept in its folder, so that no table mixes two sizes."""
+
+    steps: int = 0
+    budget: int = 0
+    seeds: int = FEWEST_SEEDS
+    suite: str = "mini-dev"
+    limit: int = 0
+    set: tuple[str, ...] = ()
+
+
+def run_study(
+    name: str, out: Path, settings: StudySettings, *, most_cells: int = -1, command: str = "", work: Work | None = None
+) -> Path:
+    """Works on free cells until none is left (or `most_cells` are done; 0: only the page) and writes the page; returns its path.
+
+    Every config is loaded before the first training. A cell that fails leaves its error and is passed over; it is tried again next
+    time. ValueError: an unknown study, settings other than those of the folder, or a config that does not load.
+    """
+    study = load_study(name)
+    cells = plan_cells(study, steps=settings.steps, budget=settings.budget, seeds=settings.seeds)
+    configs = {cell.id: config_of(cell, settings.set) for cell in cells}
+    make_run_folder(out)
+    _keep_settings(out, name, settings)
+    work = work or (lambda cell, config, folder: train_and_evaluate(cell, config, folder, settings, command))
+    done = 0
+    for cell in cells:
+        if done == most_cells:
+            break
+        with claimed(out / "cells" / cell.id) as mine:
+            if not mine:
+                continue
+            done += 1
+            if not _do(cell, configs[cell.id], out / "cells" / cell.id, work):
+                break
+    return finish_study(study, cells, out, settings)
+
+
+def _do(cell: Cell, config: Config, folder: Path, work: Work) -> bool:
+    """One cell; False where it was asked to stop."""
+    tell(f"{cell.row.name}, seed {cell.seed}: {cell.steps} steps")
+    start = time.time()
+    try:
+        result = work(cell, config, folder)
+    except (ValueError, OSError) as error:
+        (folder / "error.txt").write_text(f"{type(error).__name__}: {error}\n")
+        tell(f"  failed: {error}")
+        return True
+    if result is None:
+        tell("  stopped; start the study again to go on")
+        return False
+    own = {
+        "row": cell.row.name,
+        "seed": cell.seed,
+        "steps": cell.steps,
+        "hours": round((time.time() - start) / 3600, 4),
+    }
+    finish(folder, own | result)
+    return True
+
+
+def finish_study(study: Study, cells: Sequence[Cell], out: Path, settings: StudySettings) -> Path:
+    """results.jsonl, a line per cell that is done, and the page."""
+    folders = [out / "cells" / cell.id for cell in cells]
+    lines = [json.loads((folder / "result.json").read_text()) for folder in folders if is_done(folder)]
+    beside = out / ".results.jsonl"
+    beside.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    beside.replace(out / "results.jsonl")
+    return write_page(study, cells, out, suite=settings.suite)
+
+
+def train_and_evaluate(
+    cell: Cell, config: Config, folder: Path, settings: StudySettings, command: str
+) -> dict[str, object] | None:
+    """Training (none for the base), then one answer per prompt with the cell's own seed."""
+    run = folder / "run"
+    if cell.row.config:
+        train(config, run, resume=(run / "config.yaml").is_file(), command=command)
+        if len(read_metrics(run / "metrics.jsonl")) < cell.steps:
+            return None
+        source = source_of(str(run))
+        model, codec, stages = source.model, source.codec, source.stages
+    else:
+        model, codec, stages = config.model, config.codec, config.stages
+    evaluation = evaluate_model(
+        model,
+        settings.suite,
+        make_run_folder(folder / "evaluation"),
+        stages=stages,
+        codec=codec,
+        seed=cell.seed,
+        limit=settings.limit,
+        system=cell.row.name,
+        provenance=dict(provenance(command)),
+    )
+    numbers = {
+        "suite": settings.suite,
+        "measures": summary(evaluation),
+        "rewards": last_rewards(run),
+        "overrides": [*settings.set, *cell.row.set],
+        "provenance": {k: evaluation.provenance[k] for k in ("commit", "date", "machine", "maquette")},
+    }
+    return null_nan(numbers)  # type: ignore[return-value]
+
+
+def last_rewards(run: Path) -> dict[str, float]:
+    """Means of every reward over the last quarter of a training; none for the base."""
+    lines = read_metrics(run / "metrics.jsonl")
+    last = lines[-max(1, math.ceil(len(lines) / 4)) :]
+    names = [key for key in (last[-1] if last else {}) if key.startswith("reward/")]
+    values = {name: [float(line[name]) for line in last if line.get(name) is not None] for name in names}  # type: ignore[arg-type]
+    return {name: sum(v) / len(v) for name, v in values.items() if v}
+
+
+def _keep_settings(out: Path, name: str, settings: StudySettings) -> None:
+    """Writes them the first time; afterwards they must be the same."""
+    path = out / "study.json"
+    now = json.loads(json.dumps({"study": name, **asdict(settings)}))
+    if not path.is_file():
+        path.write_text(json.dumps(now, indent=1))
+        return
+    before = json.loads(path.read_text())
+    changed = [f"{key} {before.get(key)!r} → {now[key]!r}" for key in now if before.get(key) != now[key]]
+    if changed:
+        raise ValueError(
+            f"{out} holds this study with other settings ({'; '.join(changed)}): keep them, or choose another --out"
+        )

@@ -1,0 +1,91 @@
+"""Controls on the shipped evaluators, with margins that any trained weights keep: colour, shuffled prompts, a ladder of damage."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+from maquette.evaluation.metrics import bootstrap_mean, kernel_distance, kernel_distance_interval, paired_difference
+from maquette.evaluation.networks import Evaluators, load_evaluators
+from maquette.evaluation.references import references_of
+from maquette.evaluation.run import unit_scale
+from maquette.prompts.sets import load_prompts
+from maquette.rendering.cameras import CAMERAS
+from maquette.rendering.rasterise import render
+from maquette.shape.surface import SurfaceMesher
+from maquette.types import Mesh, Prompt, Views, Voxels
+
+COUNT = 32
+
+
+@pytest.fixture(scope="module")
+def evaluators() -> Evaluators:
+    return load_evaluators()
+
+
+@pytest.fixture(scope="module")
+def objects() -> tuple[tuple[Prompt, ...], Voxels]:
+    """The first of `mini-dev` whose text names a strong colour, and the objects meant."""
+    strong = (" red", " blue", " green", " yellow", " orange")
+    prompts = tuple(p for p in load_prompts("mini-dev") if any(c in f" {p.text}" for c in strong))[:COUNT]
+    known = references_of("mini-dev", prompts)
+    made = [known[p.id].voxels(32) for p in prompts]
+    return prompts, Voxels(np.concatenate([v.occupancy for v in made]), np.concatenate([v.color for v in made]))
+
+
+def seen(voxels: Voxels) -> Views:
+    return render(SurfaceMesher().mesh(voxels), CAMERAS["maquette-6"], size=64, antialias=True)
+
+
+def test_a_recoloured_object_scores_lower_for_its_caption(evaluators, objects):
+    prompts, voxels = objects
+    texts = [p.text for p in prompts]
+    assert voxels.color is not None and len(prompts) == COUNT
+    turned = dataclasses.replace(voxels, color=np.ascontiguousarray(voxels.color[..., [1, 2, 0]]))
+    drop = paired_difference(evaluators.alignment(texts, seen(turned)), evaluators.alignment(texts, seen(voxels)))
+    assert drop.high < 0
+
+
+def test_shuffled_prompts_score_at_chance(evaluators, objects):
+    prompts, voxels = objects
+    similarity = evaluators.similarity([p.text for p in prompts], seen(voxels)).astype(float)
+    own = np.diagonal(similarity)
+    others = similarity[~np.eye(COUNT, dtype=bool)]
+    rng = np.random.default_rng(0)
+    shifts = rng.permutation(COUNT - 1)[:12] + 1
+    shuffled = np.stack([similarity[np.arange(COUNT), (np.arange(COUNT) + s) % COUNT] for s in shifts]).mean(0)
+    control = bootstrap_mean(shuffled)
+    assert control.low < others.mean() < control.high
+    assert paired_difference(own, shuffled).low > 0
+
+
+def test_more_damage_is_never_nearer_to_the_objects_meant(evaluators, objects):
+    _, voxels = objects
+    noise = np.random.default_rng(0).random(voxels.occupancy.shape)
+    clean = unit_scale(evaluators.features(seen(voxels)))
+    ladder = []
+    for level in (0.0, 0.1, 0.3, 0.6):
+        kept = voxels.occupancy & (noise >= level)
+        ladder.append(
+            kernel_distance(unit_scale(evaluators.features(seen(dataclasses.replace(voxels, occupancy=kept)))), clean)
+        )
+    assert ladder == sorted(ladder) and ladder[-1] > 10 * abs(ladder[0])
+
+
+def test_two_halves_of_the_real_objects_are_zero_apart_within_the_interval(evaluators, objects):
+    _, voxels = objects
+    features = unit_scale(evaluators.features(seen(voxels)))
+    order = np.random.default_rng(1).permutation(COUNT)
+    interval = kernel_distance_interval(features[order[::2]], features[order[1::2]])
+    assert interval.low < 0 < interval.high
+
+
+def test_an_unpainted_mesh_is_seen_as_grey(evaluators, objects):
+    _, voxels = objects
+    (mesh,) = SurfaceMesher().mesh(Voxels(voxels.occupancy[:1], voxels.color[:1] if voxels.color is not None else None))
+    bare = Mesh(mesh.vertices, mesh.faces)
+    colored, grey = (render([m], CAMERAS["maquette-6"], size=64) for m in (mesh, bare))
+    assert (np.ptp(grey.rgb.astype(int), axis=-1) <= 1).all()
+    assert np.abs(evaluators.features(colored) - evaluators.features(grey)).max() > 0

@@ -1,0 +1,193 @@
+"""A folder of someone else's meshes, measured end to end by evaluators of random weights: nothing here depends on their accuracy."""
+
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+import trimesh
+
+from maquette.evaluation.answers import folder_system, mesh_files
+from maquette.evaluation.leaderboard import build_boards, find_evaluations, write_leaderboard
+from maquette.evaluation.networks import DualEncoder, Evaluators, Recogniser
+from maquette.evaluation.references import Reference
+from maquette.evaluation.report import write_report
+from maquette.evaluation.results import Evaluation, load_evaluation
+from maquette.evaluation.run import evaluate
+from maquette.evaluation.systems import is_mesh_folder
+from maquette.rewards.text import Words
+from maquette.shape.files import write_mesh
+from maquette.shape.voxelise import voxelise_solid
+from maquette.types import Mesh, PartSpec, Prompt
+
+PROMPTS = tuple(
+    Prompt(f"p{i}", text, "spatial" if i < 3 else "rare", "box", (PartSpec("lid", 1, "red"),))
+    for i, text in enumerate(("a red box", "a tall box", "a flat box", "a ball", "a cone", "a broken file"))
+)
+SHAPES = (
+    trimesh.creation.box((1, 1, 1)),
+    trimesh.creation.box((0.4, 0.4, 1)),
+    trimesh.creation.box((1, 1, 0.2)),
+    trimesh.creation.icosphere(subdivisions=2),
+    trimesh.creation.cone(0.5, 1.0),
+)
+
+
+def mesh_of(shape: trimesh.Trimesh, scale: float = 1.0) -> Mesh:
+    color = np.full((len(shape.vertices), 3), [0.8, 0.1, 0.1], np.float32)
+    return Mesh(np.asarray(shape.vertices * scale, np.float32), np.asarray(shape.faces, np.int32), color)
+
+
+@pytest.fixture(scope="module")
+def evaluators() -> Evaluators:
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        words = Words(("a", "red", "tall", "flat", "box", "ball"))
+        dual, recogniser = DualEncoder(len(words)).eval(), Recogniser(2, 2, 3).eval()
+    return Evaluators(
+        dual, recogniser, words, ("box", "ball"), ("lid", "leg"), ("red", "blue", "grey"), {"family": 0.5}
+    )
+
+
+@pytest.fixture(scope="module")
+def meshes(tmp_path_factory) -> Path:
+    """Five shapes in files of several kinds and sizes, one unreadable file, one file of no prompt."""
+    folder = tmp_path_factory.mktemp("theirs")
+    for i, (shape, suffix) in enumerate(zip(SHAPES, (".glb", ".ply", ".obj", ".glb", ".stl"), strict=True)):
+        write_mesh(mesh_of(shape, 10.0 ** (i - 2)), folder / f"p{i}{suffix}")
+    (folder / "p5.glb").write_bytes(b"glTF\x02\0\0\0 not really")
+    (folder / "extra.glb").write_bytes((folder / "p0.glb").read_bytes())
+    return folder
+
+
+def references() -> dict[str, Reference]:
+    meant = {f"p{i}": mesh_of(shape) for i, shape in enumerate(SHAPES)}
+    return {id: Reference(True, lambda r, m=mesh: voxelise_solid(m, r), lambda m=mesh: m) for id, mesh in meant.items()}
+
+
+@pytest.fixture(scope="module")
+def measured(meshes: Path, evaluators: Evaluators, tmp_path_factory) -> tuple[Evaluation, Path]:
+    out = tmp_path_factory.mktemp("evaluation")
+    system = folder_system(meshes, PROMPTS)
+    done = evaluate(
+        system, PROMPTS, name="theirs", suite="boxes", references=references(), evaluators=evaluators, out=out, chunk=4
+    )
+    return done, out
+
+
+def test_every_prompt_has_a_row_and_a_broken_file_is_a_counted_failure(measured):
+    evaluation, out = measured
+    assert [r.id for r in evaluation.objects] == [p.id for p in PROMPTS]
+    assert [r.failed for r in evaluation.objects] == [False] * 5 + [True]
+    worst = evaluation.objects[5]
+    assert "p5.glb" in worst.fault and worst.alignment == -1.0 and worst.quality["largest_share"] == 0.0
+    assert not (out / "meshes" / "p5.glb").exists() and (out / "meshes" / "p4.glb").is_file()
+    assert repr(load_evaluation(out)) == repr(evaluation)
+
+
+def test_shapes_are_compared_at_one_size_whatever_their_file_s(measured):
+    evaluation, _ = measured
+    for row in evaluation.objects[:5]:
+        assert row.quality["watertight"] and row.quality["intersecting"] == 0
+        assert row.iou > 0.9 and row.chamfer < 0.03 and row.f_score > 0.9, row
+
+
+def test_a_system_without_its_answers_never_scores_better(meshes, measured, evaluators, tmp_path: Path):
+    evaluation, _ = measured
+    fewer = tmp_path / "fewer"
+    fewer.mkdir()
+    for name in ("p0.glb", "p3.glb"):
+        (fewer / name).write_bytes((meshes / name).read_bytes())
+    half = evaluate(
+        folder_system(fewer, PROMPTS), PROMPTS, name="fewer", suite="boxes", references=references(),
+        evaluators=evaluators, out=tmp_path,
+    )  # fmt: skip
+    assert sum(r.failed for r in half.objects) == 4 and "missing" in half.objects[1].fault
+    for measure in evaluation.measures():
+        if measure.name in ("iou", "f_score", "watertight", "largest_share", "alignment", "chamfer", "failed"):
+            whole, part = evaluation.interval(measure), half.interval(measure)
+            assert whole is not None and part is not None and whole.n == part.n
+            assert (part.value < whole.value) is measure.higher_is_better, measure.name
+    assert half.kernel_distance.value > evaluation.kernel_distance.value
+
+
+def test_one_prompt_has_no_intervals_and_no_distance(meshes, evaluators, tmp_path: Path):
+    single = PROMPTS[:1]
+    done = evaluate(
+        folder_system(meshes, single), single, name="one", suite="one", references=references(), evaluators=evaluators,
+        out=tmp_path,
+    )  # fmt: skip
+    data = json.loads((tmp_path / "evaluation.json").read_text())
+    assert math.isnan(done.kernel_distance.value) and data["summary"]["kernel_distance"]["value"] is None
+    assert "at least 2 objects" in data["provenance"]["distances"]["kernel distance"]
+    assert data["summary"]["alignment"]["low"] is None
+    page = write_report(tmp_path / "r.html", [tmp_path], title="T")
+    assert "measured on one prompt" in page.with_suffix(".md").read_text()
+
+
+def test_folders_that_answer_nothing_or_twice_are_refused(meshes, tmp_path: Path):
+    with pytest.raises(ValueError, match="it holds no mesh at all"):
+        folder_system(tmp_path, PROMPTS)
+    with pytest.raises(ValueError, match="not a folder"):
+        mesh_files(tmp_path / "nowhere")
+    for name in ("p0.glb", "p0.ply"):
+        (tmp_path / name).write_bytes(b"")
+    with pytest.raises(ValueError, match="two answers to p0"):
+        folder_system(tmp_path, PROMPTS)
+    assert is_mesh_folder(str(meshes)) and not is_mesh_folder("tiny") and not is_mesh_folder(str(tmp_path / "nowhere"))
+    (tmp_path / "config.json").write_text("{}")
+    assert not is_mesh_folder(str(tmp_path))
+
+
+def test_two_systems_side_by_side_offline_with_tables_for_machines(measured, tmp_path: Path):
+    _, out = measured
+    page = write_report(tmp_path / "report.html", [out, out, out], title="Three")
+    text, data = page.read_text(), json.loads(page.with_suffix(".json").read_text())
+    assert 'src="http' not in text and "/*DATA*/" not in text and len(text) < 25_000_000
+    assert [s["name"] for s in data["systems"]] == ["theirs"] * 3
+    assert data["systems"][1]["changes"]["iou"]["value"] == 0 and data["systems"][1]["changes"]["iou"]["p"] == 1
+    assert set(data["systems"][0]["categories"]) == {"spatial", "rare"}
+    assert data["systems"][0]["categories"]["rare"]["objects"] == 3
+    assert "## rare" in page.with_suffix(".md").read_text()
+
+
+def test_the_leaderboard_keeps_apart_what_cannot_be_compared(measured, evaluators, meshes, tmp_path: Path):
+    evaluation, out = measured
+    better = tmp_path / "b"
+    better.mkdir()
+    data = json.loads((out / "evaluation.json").read_text())
+    for row in data["objects"]:
+        row["alignment"] += 0.5
+    (better / "evaluation.json").write_text(json.dumps(data | {"system": "shifted"}))
+    other = tmp_path / "c"
+    other.mkdir()
+    notes = data["provenance"] | {"protocol": "trellis"}
+    (other / "evaluation.json").write_text(json.dumps(data | {"provenance": notes}))
+    board = write_leaderboard(tmp_path / "board.md", [out, tmp_path])
+    boards = json.loads(board.with_suffix(".json").read_text())
+    assert [[s["system"] for s in b["systems"]] for b in boards] == [["shifted", "theirs"], ["theirs"]]
+    assert "shifted − theirs: 0.500" in board.read_text() and boards[0]["systems"][0]["failed"] == 1
+    with pytest.raises(ValueError, match="stands twice"):
+        build_boards([out, out])
+    with pytest.raises(ValueError, match="no measure 'beauty'"):
+        build_boards([out], rank_by="beauty")
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(ValueError, match="holds no evaluation"):
+        find_evaluations([tmp_path / "empty"])
+    assert evaluation.system == "theirs"
+
+
+def test_reports_of_two_suites_and_files_of_another_kind_are_refused(measured, tmp_path: Path):
+    _, out = measured
+    data = json.loads((out / "evaluation.json").read_text())
+    for name, change in (("other", data | {"suite": "balls"}), ("broken", {"objects": 3})):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "evaluation.json").write_text(json.dumps(change))
+    with pytest.raises(ValueError, match="one suite, not on balls, boxes"):
+        write_report(tmp_path / "r.html", [out, tmp_path / "other"], title="T")
+    with pytest.raises(ValueError, match="not what `maquette evaluate` writes"):
+        load_evaluation(tmp_path / "broken")

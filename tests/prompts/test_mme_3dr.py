@@ -1,0 +1,111 @@
+"""MME-3DR, our list: sizes, no two alike, and every part, count, colour and attribute found in its own text."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from itertools import combinations
+
+from maquette.prompts.sets import SHIPPED, load_prompts, prompt_from_json, prompt_to_json
+from maquette.prompts.suites import MINI_COUNTS
+from maquette.types import PartSpec, Prompt
+
+PROMPTS = load_prompts("mme-3dr")
+NUMBERS = {
+    2: "two|pair|both|twin", 3: "three", 4: "four", 5: "five", 6: "six", 7: "seven", 8: "eight", 9: "nine", 10: "ten", 12: "twelve",
+    13: "thirteen", 16: "sixteen", 20: "twenty", 21: "twenty-one", 24: "twenty-four",
+}  # fmt: skip
+IRREGULAR = {
+    "foot": "feet",
+    "leaf": "leaves",
+    "half": "halves",
+    "shelf": "shelves",
+    "tooth": "teeth",
+    "daisy": "daisies",
+}
+SMALL = "a an the of on in and with its to at from by under over is are for as into one two three four five six"
+
+
+def plurals(name: str) -> str:
+    """The name and its plural forms as a pattern."""
+    *first, last = name.split()
+    forms = {last, f"{last}s", f"{last}es", IRREGULAR.get(last, last)}
+    return "|".join(re.escape(" ".join([*first, form])) for form in sorted(forms, key=len, reverse=True))
+
+
+def unstated(prompt: Prompt) -> list[str]:
+    """What a prompt expects that its own text does not say."""
+    text = prompt.text.lower()
+    missing = [a for a in prompt.attributes if a.lower() not in text]
+    for part in prompt.parts:
+        if not re.search(rf"\b({plurals(part.name)})\b", text):
+            missing.append(part.name)
+        missing += [word for word in (part.color, part.material) if word and not re.search(rf"\b{word}\b", text)]
+        counted = rf"\b({NUMBERS.get(part.count, '')})\b(?:[\s-]+[\w'’]+){{0,5}}?[\s-]+({plurals(part.name)})\b"
+        if part.count > 1 and not re.search(counted, text):
+            missing.append(f"{part.count} {part.name}")
+        if part.count == 1 and not re.search(rf"\b{re.escape(part.name)}\b", text):
+            missing.append(f"one {part.name}")
+    return missing
+
+
+def content(text: str) -> set[str]:
+    return set(re.findall(r"[a-z]+", text.lower())) - set(SMALL.split())
+
+
+def test_the_paper_s_categories_in_the_paper_s_sizes():
+    assert Counter(p.category for p in PROMPTS) == MINI_COUNTS
+    assert [p.id for p in PROMPTS] == [f"mme-3dr-{i:03d}" for i in range(249)]
+
+
+def test_no_two_are_alike():
+    assert len({p.family for p in PROMPTS}) == 249
+    words = [content(p.text) for p in PROMPTS]
+    shared = max(len(a & b) / len(a | b) for a, b in combinations(words, 2))
+    assert shared < 0.25
+
+
+def test_nothing_is_expected_that_the_text_does_not_say():
+    assert {p.id: unstated(p) for p in PROMPTS if unstated(p)} == {}
+
+
+def test_every_prompt_is_a_sentence_with_parts_relations_and_three_questions():
+    for prompt in PROMPTS:
+        assert prompt.parts and prompt.attributes and prompt.relations and len(prompt.questions) == 3, prompt.id
+        assert all(q.endswith("?") and q.split()[0] in OPENERS for q in prompt.questions), prompt.questions
+        assert 15 <= len(prompt.text.split()) <= 50 and prompt.text[0].isupper() and prompt.text.endswith("."), (
+            prompt.id
+        )
+
+
+OPENERS = {"Is", "Are", "Do", "Does", "Has", "Have", "Can", "Could", "Would"}
+"""A judge's question is one of yes or no."""
+
+
+def test_the_check_sees_a_wrong_count_color_and_part():
+    text = "A stool with three short red legs."
+    right = PartSpec("leg", 3, "red")
+    assert unstated(Prompt("x", text, parts=(right,))) == []
+    wrong = (
+        PartSpec("leg", 4, "red"),
+        PartSpec("leg", 3, "blue"),
+        PartSpec("seat"),
+        PartSpec("leg", 3, material="oak"),
+    )
+    assert [unstated(Prompt("x", text, parts=(part,))) for part in wrong] == [["4 leg"], ["blue"], ["seat"], ["oak"]]
+
+
+def test_nothing_is_shared_with_the_other_suites():
+    others = {p.text.lower() for name in ("mini", "mini-dev", "quickstart") for p in load_prompts(name)}
+    assert not others & {p.text.lower() for p in PROMPTS}
+
+
+def test_every_field_survives_its_json_form():
+    for prompt in PROMPTS[::40]:
+        assert prompt_from_json(prompt_to_json(prompt), "here") == prompt
+
+
+def test_the_card_says_whose_it_is():
+    card = (SHIPPED / "mme-3dr.md").read_text()
+    assert "CC-BY-4.0" in card and "This is not that" in card
+    assert all(f"| `{name}` | {count} |" in card for name, count in MINI_COUNTS.items())

@@ -1,0 +1,198 @@
+"""Studies: every grid loads, one cell runs end to end at micro size, the queue shares work, and the page says what is not known."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from maquette.config import Config
+from maquette.evaluation.metrics import Interval
+from maquette.evaluation.results import Evaluation, ObjectResult
+from maquette.studies.grid import STUDIES, Cell, Row, config_of, load_study, plan_cells
+from maquette.studies.page import verdict
+from maquette.studies.queue import STALE_SECONDS, claimed, finish, is_done
+from maquette.studies.run import StudySettings, run_study, train_and_evaluate
+from tests.tiny import save_tiny
+
+MICRO = """
+title: Micro - does it run?
+question: One row of one step against the base.
+source: Table 0
+fixed: all but the name.
+steps: 1
+rows:
+  - {name: base, chain: grpo.yaml, paper: {clip: 22.7, kd: 0.249}}
+  - {name: One step, config: grpo.yaml, paper: {clip: 24.3}}
+  - {name: Later, config: grpo.yaml, needs: dynamic sampling}
+claims:
+  - {says: Training helps., better: One step, worse: base}
+  - {says: Later helps., better: Later, worse: base}
+"""
+
+
+@pytest.mark.parametrize("name", STUDIES)
+def test_every_study_loads_with_every_config_that_it_would_run(name: str):
+    study = load_study(name)
+    cells = plan_cells(study)
+    configs = {cell.id: config_of(cell) for cell in cells}
+    assert len(configs) == len(cells) == 3 * len([row for row in study.rows if not row.needs])
+    assert study.claims and study.source and study.fixed
+    trained = [c for c in cells if c.row.config]
+    assert all(configs[c.id].seed == c.seed and configs[c.id].steps == c.steps for c in trained)
+    # No two rows of a study are the same training under two names.
+    settings = [repr(dataclasses.replace(configs[c.id], seed=0)) for c in trained if c.seed == 0]
+    assert len(set(settings)) == len(settings)
+
+
+def test_data_scales_prompts_and_iterations_scale_steps():
+    data = [config_of(c) for c in plan_cells(load_study("data"), steps=40)][:4]
+    assert [c.prompt_count for c in data] == [100, 150, 200, 300] and {c.steps for c in data} == {40}
+    longer = [config_of(c) for c in plan_cells(load_study("iterations"), steps=40)][:3]
+    assert [c.steps for c in longer] == [40, 80, 120] and {c.prompt_count for c in longer} == {100}
+
+
+def test_the_paper_s_headline_stands_in_the_paradigm_study():
+    paper = {row.name: dict(row.paper) for row in load_study("paradigm").rows}
+    assert paper["base"] == {"clip": 22.7, "kd": 0.249} and paper["Hi-GRPO, full loss"] == {"clip": 29.3, "kd": 0.156}
+
+
+def test_a_budget_shortens_runs_and_never_takes_a_seed():
+    study = load_study("iterations")  # shares 1 + 2 + 3 per seed
+    cells = plan_cells(study, budget=100)
+    assert len({c.seed for c in cells}) == 3 and sum(c.steps for c in cells) <= 100 and cells[0].steps == 5
+    with pytest.raises(ValueError, match="at least 3 seeds, not 2"):
+        plan_cells(study, seeds=2)
+    with pytest.raises(ValueError, match="must be at least 18"):
+        plan_cells(study, budget=17)
+    with pytest.raises(ValueError, match="not both"):
+        plan_cells(study, steps=3, budget=100)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (("name: Later", "name: base"), "names of their own"),
+        (("worse: base", "worse: nothing"), "'nothing', which is no row"),
+        (("steps: 1", "stepz: 1"), "stepz"),
+        (("paper: {clip: 24.3}", "papper: {clip: 24.3}"), "row 2: does not know .*papper"),
+        (("title: Micro - does it run?", "title: ["), "is not YAML"),
+    ],
+)
+def test_a_wrong_study_is_refused_with_its_place(tmp_path: Path, change: tuple[str, str], message: str):
+    path = tmp_path / "micro.yaml"
+    path.write_text(MICRO.replace(*change))
+    with pytest.raises(ValueError, match=message):
+        load_study(str(path))
+    with pytest.raises(ValueError, match="known are paradigm"):
+        load_study("paradox")
+
+
+def micro_study(tmp_path: Path) -> tuple[str, StudySettings]:
+    """The study above with a policy and a codec of micro size, a suite of two prompts."""
+    model, codec = save_tiny(tmp_path)
+    (tmp_path / "micro.yaml").write_text(MICRO)
+    (tmp_path / "two.txt").write_text("a red chair\na blue car\n")
+    overrides = (f"model={model}", f"codec={codec}", "prompts_per_step=1", "group_size=2", "prompt_count=2",
+                 "stages.0.max_reasoning=4", "stages.0.rewards.parts=0", "stages.0.rewards.alignment=0",
+                 f"prompts={tmp_path / 'two.txt'}")  # fmt: skip
+    return str(tmp_path / "micro.yaml"), StudySettings(suite=str(tmp_path / "two.txt"), set=overrides)
+
+
+def test_a_cell_is_trained_evaluated_written_down_and_not_done_again(tmp_path: Path):
+    name, settings = micro_study(tmp_path)
+    (cell,) = [c for c in plan_cells(load_study(name)) if c.row.name == "One step" and c.seed == 1]
+    out = tmp_path / "study"
+
+    def only_this(one: Cell, config: Config, folder: Path) -> dict[str, object] | None:
+        if one.id != cell.id:
+            raise ValueError("left out of this test")
+        return train_and_evaluate(one, config, folder, settings, "test")
+
+    page = run_study(name, out, settings, work=only_this)
+    (line,) = [json.loads(text) for text in (out / "results.jsonl").read_text().splitlines()]
+    assert (line["row"], line["seed"], line["steps"]) == ("One step", 1, 1)
+    assert line["rewards"] and line["measures"]["failed"]["n"] == 2 and line["provenance"]["commit"]
+    text = page.with_suffix(".md").read_text()
+    assert "1 of 6 cells are done (3 seeds)" in text and "not run: dynamic sampling" in text
+    assert "not run: failed (ValueError: left out of this test)" in text and "Training helps. → **not run**" in text
+    assert "| 24.3 |" in text and "22.7" in text and 'src="http' not in page.read_text()
+    calls = []
+    run_study(name, out, settings, work=lambda one, config, folder: calls.append(one.id))
+    assert (
+        calls and cell.id not in calls[:1] and len(calls) == 1
+    )  # asked to stop at the first; the done one is passed over
+    with pytest.raises(ValueError, match="with other settings"):
+        run_study(name, out, dataclasses.replace(settings, seeds=4))
+
+
+def test_a_config_that_does_not_load_stops_a_study_before_any_time_is_spent(tmp_path: Path):
+    name, settings = micro_study(tmp_path)
+    with pytest.raises(ValueError, match=r"row 'base'.*group_siez"):
+        run_study(name, tmp_path / "study", dataclasses.replace(settings, set=("group_siez=3",)))
+    assert not (tmp_path / "study").exists()
+
+
+def test_a_cell_belongs_to_one_process_and_is_free_when_that_dies(tmp_path: Path):
+    cell = tmp_path / "cell"
+    with claimed(cell) as mine:
+        assert mine and json.loads((cell / "claim").read_text()) == {"host": socket.gethostname(), "pid": os.getpid()}
+        with claimed(cell) as second:
+            assert not second
+        assert (cell / "claim").is_file()
+    assert not (cell / "claim").exists()
+    gone = subprocess.Popen([sys.executable, "-c", ""])
+    gone.wait()
+    (cell / "claim").write_text(json.dumps({"host": socket.gethostname(), "pid": gone.pid}))
+    with claimed(cell) as mine:
+        assert mine
+
+
+def test_a_claim_of_another_machine_is_free_when_it_is_old(tmp_path: Path):
+    cell = tmp_path / "cell"
+    cell.mkdir()
+    (cell / "claim").write_text(json.dumps({"host": "elsewhere", "pid": 1}))
+    with claimed(cell) as mine:
+        assert not mine
+    with claimed(cell, now=lambda: time.time() + STALE_SECONDS + 1) as mine:
+        assert mine
+    finish(cell, {"row": "x"})
+    assert is_done(cell)
+    with claimed(cell) as mine:
+        assert not mine
+
+
+def evaluation(shift: float, seed: int, category: str = "rare") -> Evaluation:
+    def row(i: int) -> ObjectResult:
+        value = 0.1 * i + shift + 0.01 * ((i * 7 + seed * 3) % 5)
+        return ObjectResult(f"p{i}", "t", category if i % 2 else "", "", False, value, *[float("nan")] * 5)
+
+    return Evaluation("s", "suite", seed, tuple(row(i) for i in range(12)), Interval(1.0, 0.0, 2.0, 12), {})
+
+
+def test_the_verdict_needs_three_seeds_and_an_interval_without_zero():
+    claim = load_study("mixing").claims[0]
+
+    def found(gains: list[float], seeds: int = 3) -> dict[str, dict[int, Evaluation]]:
+        return {
+            claim.worse: {s: evaluation(0.0, s) for s in range(seeds)},
+            claim.better: {s: evaluation(gains[s], s) for s in range(seeds)},
+        }
+
+    assert verdict(claim, {})[0] == "not run"
+    said, gain = verdict(claim, found([0.2, 0.25, 0.3]))
+    assert said == "agrees" and gain is not None and gain.value == pytest.approx(0.25)
+    assert verdict(claim, found([-0.2, -0.25, -0.3]))[0] == "disagrees"
+    assert verdict(claim, found([-0.2, 0.0, 0.3]))[0] == "cannot be decided"
+    assert verdict(claim, found([0.2, 0.2], seeds=2))[0] == "cannot be decided with 2 of 3 seeds"
+
+
+def test_a_cell_s_folder_has_a_name_of_its_own():
+    assert Cell(Row("Hi-GRPO, full loss"), 2, 5).id == "hi-grpo-full-loss-seed-2"
