@@ -18,6 +18,7 @@ from maquette.config import AlgorithmConfig, Config, OptimiserConfig
 from maquette.policy.sharding import whole
 from maquette.tracking import Trackers
 from maquette.training.distributed import Processes
+from maquette.training.dynamic import RunState
 from maquette.training.loop import make_learner, run, train_step
 from maquette.training.parts import Parts
 from tests.training.toys import LowCodes, Redness, micro_config, micro_parts
@@ -46,7 +47,7 @@ def gradients(config: Config, processes: Processes, out: Path) -> dict[str, Tens
     """Of the first step, whole, by the weight's name."""
     parts = parts_of(config, processes)
     learner = make_learner(config, parts)
-    train_step(replace(config, sample_every=0), parts, learner, 0, Trackers(()), out)
+    train_step(replace(config, sample_every=0), parts, learner, 0, RunState(), Trackers(()), out)
     return {name: whole(parameter.grad).clone() for name, parameter in parts.policy.named_parameters()}
 
 

@@ -72,7 +72,7 @@ class FrozenBase(nn.Module):
         self.policy = policy
 
     @torch.no_grad()
-    def forward(self, *inputs: Tensor | float | bool | None) -> tuple[Tensor, ...]:
+    def forward(self, *inputs: Tensor | float | bool | str | None) -> tuple[Tensor, ...]:
         """As the policy's."""
         with adapters_off(self.policy):
             return self.policy(*inputs)

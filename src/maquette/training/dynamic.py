@@ -111,27 +111,29 @@ def collect(
         for group, useful in enumerate(verdicts[-1].any(1).tolist()):
             (kept if useful else dropped).append((len(rounds) - 1, group))
     chosen = sorted(kept + dropped[: size - len(kept)])
-    tokens = [[n for own in processes.gather(sampled_tokens(one)) for n in own] for one in rounds]
-    spent = sum(tokens[index][group] for index, group in dropped)
-    total = sum(sum(own) for own in tokens)
-    numbers = {"tokens/step": total, "tokens/total": state.tokens + total} | (
-        {
-            "dynamic/rounds": len(rounds),
-            "dynamic/dropped": len(dropped),
-            "dynamic/filled": size - len(kept),
-            "dynamic/dropped_tokens": spent,
-        }
-        if settings.enabled
-        else {"dynamic/uninformative": len(dropped)}
-    )
+    total, spent = _tokens(rounds, dropped, processes)
+    drops = _drops(settings, rounds=len(rounds), dropped=len(dropped), filled=size - len(kept), tokens=spent)
     answered = gather_groups(rounds, chosen) if processes.count == 1 else rounds[0]
     return Collected(
         answered,
         answered.scores if processes.count == 1 else everybodys[0],
         torch.stack([verdicts[index][group] for index, group in chosen]),
-        {name: float(value) for name, value in numbers.items()},
+        {"tokens/step": float(total), "tokens/total": float(state.tokens + total)} | drops,
         RunState(cursor, state.tokens + total, remember(state.means, torch.cat(means), settings.window)),
     )
+
+
+def _tokens(rounds: Sequence[Answered], dropped: Sequence[tuple[int, int]], processes: Processes) -> tuple[int, int]:
+    """Sampled by everybody in all rounds, and of these in dropped groups."""
+    tokens = [[n for own in processes.gather(sampled_tokens(one)) for n in own] for one in rounds]
+    return sum(map(sum, tokens)), sum(tokens[index][group] for index, group in dropped)
+
+
+def _drops(settings: DynamicConfig, *, rounds: int, dropped: int, filled: int, tokens: int) -> dict[str, float]:
+    if not settings.enabled:
+        return {"dynamic/uninformative": float(dropped)}
+    numbers = {"rounds": rounds, "dropped": dropped, "filled": filled, "dropped_tokens": tokens}
+    return {f"dynamic/{name}": float(value) for name, value in numbers.items()}
 
 
 def group_returns(scores: Scores, stages: Sequence[StageSpec], *, group_size: int, mixing: Mixing) -> GroupReturns:
