@@ -11,7 +11,7 @@ import pytest
 import torch
 import trimesh
 
-from maquette.evaluation.answers import folder_system, mesh_files
+from maquette.evaluation.answers import folder_system, in_unit_cube, mesh_files
 from maquette.evaluation.leaderboard import build_boards, find_evaluations, write_leaderboard
 from maquette.evaluation.networks import DualEncoder, Evaluators, Recogniser
 from maquette.evaluation.references import Reference
@@ -66,7 +66,10 @@ def meshes(tmp_path_factory) -> Path:
 
 def references() -> dict[str, Reference]:
     meant = {f"p{i}": mesh_of(shape) for i, shape in enumerate(SHAPES)}
-    return {id: Reference(True, lambda r, m=mesh: voxelise_solid(m, r), lambda m=mesh: m) for id, mesh in meant.items()}
+    return {
+        id: Reference(True, lambda r, m=mesh: voxelise_solid(m, r), lambda m=mesh: in_unit_cube(m))
+        for id, mesh in meant.items()
+    }
 
 
 @pytest.fixture(scope="module")
@@ -170,7 +173,7 @@ def test_the_leaderboard_keeps_apart_what_cannot_be_compared(measured, evaluator
     board = write_leaderboard(tmp_path / "board.md", [out, tmp_path])
     boards = json.loads(board.with_suffix(".json").read_text())
     assert [[s["system"] for s in b["systems"]] for b in boards] == [["shifted", "theirs"], ["theirs"]]
-    assert "shifted − theirs: 0.500" in board.read_text() and boards[0]["systems"][0]["failed"] == 1
+    assert "shifted − theirs: 0.500" in board.read_text() and boards[0]["systems"][0]["failures"] == 1
     with pytest.raises(ValueError, match="stands twice"):
         build_boards([out, out])
     with pytest.raises(ValueError, match="no measure 'beauty'"):

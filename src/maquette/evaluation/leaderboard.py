@@ -105,7 +105,7 @@ def write_leaderboard(out: Path, places: Sequence[Path], rank_by: str = "alignme
             "how": board.how,
             "ranked by": board.rank_by.name,
             "systems": [
-                {"system": e.system, "seed": e.seed, "failed": sum(r.failed for r in e.objects), **summary(e)}
+                {"system": e.system, "seed": e.seed, "failures": sum(r.failed for r in e.objects), **summary(e)}
                 for e in board.systems
             ],
             "against the next": [asdict(t) if t else None for t in _tests(board)],
