@@ -256,13 +256,13 @@ class CodecConfig:
 class WarmStartConfig:
     """`maquette warm-start CONFIG`: see policy/warm_start.py."""
 
-    steps: int = 6000
+    steps: int = 2500
     """Optimiser steps."""
     batch_size: int = 32
     """Sequences per step, drawn from every chain that will be compared."""
     lr: float = 3e-3
     """Peak learning rate."""
-    objects: int = 30000
+    objects: int = 20000
     """Train compositions in the pool."""
     codec: str = "tiny"
     """Whose codes are learnt."""

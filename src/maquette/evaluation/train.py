@@ -63,7 +63,7 @@ def train_evaluators(
         {
             "what": "evaluators: alignment (dual encoder) and recogniser (family, counts, colours, features); they never reward",
             "data": f"{len(learnt)} train designs with odd seeds × 2 looks × 6 views, through codec {codec or 'none'}",
-            "command": "maquette train-scorers configs/scorers.yaml",
+            "command": f"maquette train-scorers configs/scorers.yaml --evaluators --set steps={steps} objects={objects}",
             "seed": seed,
             "seconds": round(time.time() - began),
             "held_out": figures,

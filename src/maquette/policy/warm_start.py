@@ -3,7 +3,7 @@
 The loss is the cross-entropy of the restricted head (chains' reasoning with its terminator, and codes; prompts are not learnt), so
 that RL goes on from the very distribution that was taught.
 
-    python -m maquette.policy.warm_start --out runs/base --steps 6000      # killed: the same command goes on
+    python -m maquette.policy.warm_start --out runs/base --steps 2500      # killed: the same command goes on
 
 Speed on a small CPU: batches of like length instead of padding, the head at learnt positions only, bfloat16 products (2.2 times
 float32 with AVX-512 BF16), plain attention (its backward is faster than the fused one's at this length).
@@ -41,7 +41,7 @@ TOKENIZER_SENTENCES = 60_000
 class Recipe:
     """The numbers of a warm start."""
 
-    steps: int = 6000
+    steps: int = 2500
     """Optimiser steps. Only the cool-down depends on it: a run in its plateau may be given more steps, or fewer, and resumed."""
     batch_size: int = 32
     """Sequences per step (about 210 tokens each)."""
@@ -193,7 +193,7 @@ def warm_start(
     out: Path,
     *,
     codec: str = "tiny",
-    objects: int = 30_000,
+    objects: int = 20_000,
     heldout: int = 96,
     text_tokens: int = 1500,
     recipe: Recipe = Recipe(),

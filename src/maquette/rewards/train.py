@@ -64,7 +64,7 @@ def train_scorers(
         {
             "what": "scorers: semantic (alignment, category, parts) and quality (preference, consistency, aesthetic)",
             "data": f"{len(learnt)} train designs of even seed × 5 looks × 6 views, through codec {codec or 'none'}",
-            "command": "maquette train-scorers configs/scorers.yaml",
+            "command": f"maquette train-scorers configs/scorers.yaml --set steps={steps} objects={objects}",
             "seed": seed,
             "seconds": round(time.time() - began),
             "held_out": figures,
