@@ -152,7 +152,7 @@ def updating(policy: Policy, size: Size, device: torch.device, rate: float) -> d
     optimiser = OptimiserConfig(micro_batch_tokens=size.micro_batch_tokens, precision="bfloat16")
     algorithm = AlgorithmConfig(kl="none")
     learner = Learner(policy, None, make_optimizer(policy, optimiser), algorithm, optimiser, 1.0)
-    advantages = torch.linspace(-1, 1, len(rollouts.answer), dtype=torch.float64)[:, None]
+    advantages = torch.linspace(-1, 1, len(rollouts.answer), dtype=torch.float64)[:, None, None].expand(-1, 1, 2)
 
     def work() -> None:
         update(learner, rollouts, advantages, group_size=size.answers, seed=(0, 0), clock=Stopwatch())

@@ -80,7 +80,8 @@ def step(policy: Policy, setting: Setting, clock: Stopwatch) -> None:
         optimiser, algorithm = OptimiserConfig(), AlgorithmConfig()
         learner = Learner(policy, policy, make_optimizer(policy, optimiser), algorithm, optimiser, 1.0)
         answers = setting.prompts * setting.answers
-        advantages = torch.linspace(-1, 1, answers * setting.stages, dtype=torch.float64).view(answers, setting.stages)
+        spread = torch.linspace(-1, 1, answers * setting.stages, dtype=torch.float64).view(answers, setting.stages)
+        advantages = spread[..., None].expand(-1, -1, 2)  # reasoning, codes
         update(learner, interleave(stages), advantages, group_size=setting.answers, seed=(0, 0), clock=clock)
 
 

@@ -93,7 +93,7 @@ def ours(folder: Path, work: Work, way: str, updates: int) -> dict[str, object]:
     learner = Learner(policy, reference, make_optimizer(policy, optimiser), algorithm, optimiser, 1.0)
     engine = LockstepEngine(policy, work.codes, decoding)
     prompts = [policy.tokenizer.encode(text) for text in TEXTS]
-    advantages = torch.linspace(-1, 1, len(TEXTS) * work.answers, dtype=torch.float64)[:, None]
+    advantages = torch.linspace(-1, 1, len(TEXTS) * work.answers, dtype=torch.float64)[:, None, None].expand(-1, 1, 2)
     taken, parts, tokens = [], [], 0
     for number in range(updates + 1):
         clock = Stopwatch()

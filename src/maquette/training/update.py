@@ -31,8 +31,8 @@ class Learner:
     algorithm: AlgorithmConfig
     optimiser: OptimiserConfig
     temperature: float
-    reasoning_weights: tuple[float, ...] = (1.0,)
-    """Weight of a reasoning token, by stage."""
+    reasoning_weights: tuple[float, ...] = ()
+    """Weight of a reasoning token, by stage; empty: 1 in each."""
     processes: Processes = field(default_factory=Processes)
 
     @property
@@ -116,7 +116,7 @@ def make_batch(learner: Learner, rollouts: Rollouts, advantages: Float64[Tensor,
         reference = frozen(learner, learner.reference, rollouts) if used and learner.reference is not None else None
         old = None if learner.on_policy else frozen(learner, learner.policy, rollouts)
     own = token_advantages(rollouts, advantages)
-    weights = token_weights(rollouts, learner.reasoning_weights)
+    weights = token_weights(rollouts, learner.reasoning_weights or (1.0,) * advantages.shape[1])
     if learner.algorithm.advantage == "best":
         weights = weights * (own != 0)
     return Batch(rollouts, own, weights, old, reference)
