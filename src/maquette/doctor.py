@@ -111,7 +111,7 @@ def _weights() -> Iterator[Finding]:
 
 
 def _extras() -> Iterator[Finding]:
-    for extra in ("full", "vllm", "deepspeed", "studio", "track", "dev"):
+    for extra in ("full", "vllm", "studio", "track", "dev"):
         lacking = [name for name in _required(extra) if not _version(name)]
         remedy = f'pip install "maquette[{extra}]"' if lacking else ""
         yield Finding(
