@@ -87,3 +87,10 @@ def test_what_is_wrong_is_said_before_any_time_is_spent(tmp_path: Path, text: st
 def test_an_override_without_a_value_is_refused(tmp_path: Path):
     with pytest.raises(ValueError, match="key=value"):
         load_config(written(tmp_path, ""), ["steps"])
+
+
+def test_overrides_say_true_as_yaml_does(tmp_path: Path):
+    (tmp_path / "run.yaml").write_text("dynamic: {enabled: false}")
+    for word in ("true", "True"):
+        assert load_config(tmp_path / "run.yaml", (f"dynamic.enabled={word}",)).dynamic.enabled
+    assert not load_config(tmp_path / "run.yaml", ("dynamic.enabled=false",)).dynamic.enabled

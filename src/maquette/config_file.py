@@ -87,7 +87,8 @@ def _override(text: str) -> tuple[str, list[str]]:
     key, equals, value = text.partition("=")
     if not equals:
         raise ValueError(f"--set takes key=value, not {text!r}.")
-    return key.strip().replace("-", "_"), value.split(",") if value else []
+    words = [word.title() if word in ("true", "false") else word for word in value.split(",")]  # as YAML writes them
+    return key.strip().replace("-", "_"), words if value else []
 
 
 def _check_key(key: str, kind: type, where: str) -> None:
