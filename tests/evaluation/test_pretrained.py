@@ -13,7 +13,7 @@ import trimesh
 from transformers import CLIPConfig, CLIPModel, Dinov2Config, Dinov2Model
 
 from maquette.evaluation.compat import CROSS_KERNEL, GREY_CLIP, grey_views, raw_cell
-from maquette.evaluation.extractors import ClipScorer, Dinov2Features, InceptionFeatures, pictures
+from maquette.evaluation.extractors import ClipScore, Dinov2Features, InceptionFeatures, pictures
 from maquette.evaluation.pretrained import Gathered, Pretrained, compat_numbers, look, set_distances
 from maquette.evaluation.protocols import PROTOCOLS
 from maquette.evaluation.references import Reference
@@ -63,7 +63,7 @@ def references() -> dict[str, Reference]:
 
 
 def test_a_clip_score_is_the_mean_over_views_and_cuts_long_texts(weights: Path):
-    scorer = ClipScorer.load("micro", weights / "clip")
+    scorer = ClipScore.load("micro", weights / "clip")
     views = render([RED, BLUE], CAMERAS["trellis-8"], size=48)
     texts = ["a red box", "a blue box " * 30]
     together = scorer.score(texts, views)

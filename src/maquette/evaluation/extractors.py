@@ -1,11 +1,12 @@
 """Pretrained networks that measure, from folders on this machine: CLIP scores, DINOv2 and Inception-v3 features. Nothing is fetched.
 
-Pictures are resized as clean-fid found right (arXiv 2104.11222): bicubic, anti-aliased, in floating point, not rounded in between.
+CLIP sees what the reward of that name sees. For features, pictures are resized as clean-fid found right (arXiv 2104.11222): bicubic,
+anti-aliased, in floating point, not rounded in between.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
@@ -15,8 +16,9 @@ import torch
 import transformers
 from jaxtyping import Float, Float32
 from torch import Tensor, nn
-from torch.nn.functional import interpolate, normalize
+from torch.nn.functional import interpolate
 
+from maquette.rewards.clip_models import ClipScorer
 from maquette.types import Views
 
 CLIP_BACKBONES = {
@@ -25,51 +27,30 @@ CLIP_BACKBONES = {
     "open-clip-h-14": "laion/CLIP-ViT-H-14-laion2B-s32B-b79K",
 }
 """Names for the record and where their weights are to be had; they are read from a folder of yours."""
-CLIP_MEAN, CLIP_STD = (0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.27577711)
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 BATCH = 32
 
 
 @dataclass(frozen=True)
-class ClipScorer:
-    """CLIP score: 100 × the cosine of text and view, never below 0, mean over an object's views (arXiv 2104.08718)."""
+class ClipScore:
+    """100 × the cosine of text and view, never below 0, mean over an object's views (arXiv 2104.08718)."""
 
     name: str
     """The backbone, kept in every record: scores of two backbones are not comparable."""
-    model: nn.Module
-    tokenizer: Callable[..., Mapping[str, Tensor]]
-    image_size: int
-    text_limit: int
-    """Longest text in tokens; what is over is cut."""
+    network: ClipScorer
 
     @classmethod
-    def load(cls, name: str, folder: Path) -> ClipScorer:
+    def load(cls, name: str, folder: Path) -> ClipScore:
         """`folder` holds the model and the tokenizer as transformers saves them. ValueError where it does not."""
         _need_folder(folder, f"CLIP {name}", CLIP_BACKBONES.get(name, ""))
-        model = transformers.CLIPModel.from_pretrained(folder, local_files_only=True).eval().requires_grad_(False)
-        tokenizer = transformers.CLIPTokenizerFast.from_pretrained(folder, local_files_only=True)
-        config = model.config
-        return cls(name, model, tokenizer, config.vision_config.image_size, config.text_config.max_position_embeddings)
+        return cls(name, ClipScorer.open(str(folder), "", device="cpu", dtype=torch.float32))
 
-    @torch.inference_mode()
     def score(self, texts: Sequence[str], views: Views) -> Float32[np.ndarray, " a"]:
         """Text i with object i. Texts longer than the model reads are cut. ValueError where their numbers differ."""
         if len(texts) != len(views):
             raise ValueError(f"a CLIP score needs one text per object, got {len(texts)} texts and {len(views)} objects")
-        tokens = self.tokenizer(
-            list(texts), padding=True, truncation=True, max_length=self.text_limit, return_tensors="pt"
-        )
-        text = normalize(_pooled(self.model.get_text_features(**tokens)), dim=-1)  # type: ignore[operator]
-        batches = pictures(views, self.image_size, CLIP_MEAN, CLIP_STD)
-        seen = [self.model.get_image_features(pixel_values=part) for part in batches]  # type: ignore[operator]
-        image = normalize(torch.cat([_pooled(part) for part in seen]), dim=-1).unflatten(0, (len(views), -1))
-        cosine = torch.einsum("ad,avd->av", text, image)
+        cosine = torch.einsum("ad,avd->av", self.network.read(texts), self.network.see(views.rgb))
         return (100 * cosine.clamp_min(0).mean(1)).float().numpy()
-
-
-def _pooled(output: object) -> Tensor:
-    """The projected features: transformers gives them bare in some releases, in a record in others."""
-    return output if isinstance(output, Tensor) else output.pooler_output  # type: ignore[attr-defined]
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ import numpy as np
 from jaxtyping import Float32
 
 from maquette.evaluation.compat import CROSS_KERNEL, GREY_CLIP, cross_kernel_similarity, grey_views, raw_cell
-from maquette.evaluation.extractors import ClipScorer
+from maquette.evaluation.extractors import ClipScore
 from maquette.evaluation.metrics import (
     FEWEST_FOR_FRECHET,
     Interval,
@@ -42,7 +42,7 @@ class Extractor(Interface):
 class Pretrained:
     """Which networks measure, from which cameras."""
 
-    clip: ClipScorer | None = None
+    clip: ClipScore | None = None
     extractors: tuple[Extractor, ...] = ()
     protocol: Protocol = PROTOCOLS["maquette"]
     compat: bool = False
@@ -85,7 +85,7 @@ def look(
 
 
 def _clip(
-    networks: Pretrained, clip: ClipScorer, prompt: Prompt, mesh: Mesh, reference: Reference | None, gathered: Gathered
+    networks: Pretrained, clip: ClipScore, prompt: Prompt, mesh: Mesh, reference: Reference | None, gathered: Gathered
 ) -> float:
     cameras = cameras_for(networks.protocol.text, reference.file if reference else None)
     if networks.compat:

@@ -9,7 +9,7 @@ from pathlib import Path
 from maquette.codec.voxel_codec import VoxelCodec
 from maquette.config import StageSpec
 from maquette.evaluation.answers import VIEW_SIZE, System, answers_of, folder_system, mesh_files
-from maquette.evaluation.extractors import ClipScorer, Dinov2Features, InceptionFeatures
+from maquette.evaluation.extractors import ClipScore, Dinov2Features, InceptionFeatures
 from maquette.evaluation.judges import Ask
 from maquette.evaluation.networks import load_evaluators
 from maquette.evaluation.pretrained import Extractor, Pretrained
@@ -157,7 +157,7 @@ def load_pretrained(
         backbone, equals, folder = clip.partition("=")
         if not equals or not folder:
             raise ValueError(f"--clip takes BACKBONE=FOLDER, e.g. vit-b-32=weights/clip, not {clip!r}")
-        scorer = ClipScorer.load(backbone, Path(folder))
+        scorer = ClipScore.load(backbone, Path(folder))
     extractors: list[Extractor] = [Dinov2Features.load(dinov2)] if dinov2 else []
     extractors += [InceptionFeatures.load(inception)] if inception else []
     found = Pretrained(scorer, tuple(extractors), protocol(protocol_name), compat)
