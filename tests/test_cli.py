@@ -8,9 +8,12 @@ import sys
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from maquette.cli import COMMANDS
+from maquette.shape.files import write_mesh
+from maquette.types import Mesh
 
 
 def maquette(*words: str, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
@@ -109,3 +112,12 @@ def test_five_million_faces_are_refused_in_one_line(tmp_path: Path):
 
 def test_an_unknown_kind_of_file_is_refused_before_any_work(tmp_path: Path):
     fails_with(["generate", "a chair", "--out", "chair.blend"], "chair.blend ends in '.blend'", ".glb", cwd=tmp_path)
+
+
+def test_what_no_judge_can_say_is_no_number(tmp_path: Path):
+    corners = np.array([[0, 0, 0], [1, 0, 0], [0, 1, 0], [0, 0, 1]], np.float32)
+    write_mesh(Mesh(corners, np.array([[0, 2, 1], [0, 1, 3], [0, 3, 2], [1, 2, 3]], np.int32)), tmp_path / "solid.ply")
+    done = maquette("score", "solid.ply", "--prompt", "a chair", cwd=tmp_path)
+    lines = dict(line.split(maxsplit=1) for line in done.stdout.splitlines())
+    assert lines["fine/parts"].startswith("not judged") and "nan" not in done.stdout
+    assert float(lines["fine/alignment"]) == float(lines["fine/alignment"])
