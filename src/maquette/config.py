@@ -262,8 +262,12 @@ class WarmStartConfig:
     """Sequences per step, drawn from every chain that will be compared."""
     lr: float = 3e-3
     """Peak learning rate."""
+    cooldown: int = 1200
+    """Last steps, in which the rate falls to zero."""
     objects: int = 20000
     """Train compositions in the pool."""
+    start: str = ""
+    """A policy to go on from (tiny, or a folder); empty: from nothing."""
     codec: str = "tiny"
     """Whose codes are learnt."""
     seed: int = 0

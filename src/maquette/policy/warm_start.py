@@ -199,6 +199,7 @@ def warm_start(
     recipe: Recipe = Recipe(),
     start: str = "",
     lessons: Path | None = None,
+    command: str = "",
 ) -> Policy:
     """Train a base policy into `out` and return it; run again, it goes on where it was.
 
@@ -221,7 +222,8 @@ def warm_start(
     plan = LessonPlan(train, policy.tokenizer, recipe.batch_size, recipe.seed)
     measured = heldout_batches(held, policy.tokenizer, recipe.batch_size)
     run(state, plan, measured, recipe, folder)
-    finish(state, measured, recipe, folder, {"objects": objects, "codec": fingerprint(shapes), "start": start})
+    data = {"objects": objects, "codec": fingerprint(shapes), "start": start}
+    finish(state, measured, recipe, folder, data, command or f"python -m maquette.policy.warm_start --out {folder}")
     return policy
 
 
@@ -231,6 +233,7 @@ def finish(
     recipe: Recipe,
     folder: Path,
     data: Mapping[str, str | int],
+    command: str,
 ) -> None:
     """Keep the better of last and averaged weights in the policy, and write it with its card."""
     figures = evaluate(state.policy, heldout, bfloat16=False)
@@ -250,9 +253,7 @@ def finish(
         "heldout_nats_per_token": {
             k.removeprefix("heldout/"): round(v, 4) for k, v in (smooth if averaged else figures).items()
         },
-        **provenance(
-            f"python -m maquette.policy.warm_start --out {folder} --objects {data['objects']} --recipe.steps {recipe.steps}"
-        ),
+        **provenance(command),
     }
     (folder / "policy" / "card.json").write_text(json.dumps(card, indent=1) + "\n")
 
