@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
+import torch
 from torch import nn
 
 from maquette.codec.voxel_codec import VoxelCodec
@@ -76,7 +77,7 @@ def load_parts(config: Config, processes: Processes = ALONE) -> Parts:
     return Parts(
         policy=policy,
         reference=reference_of(policy, device=device, weights=own.weights) if needs_reference else None,
-        engine=open_engine(own.engine, policy, codec.codes_per_shape),
+        engine=open_engine(own.engine, policy, codec.codes_per_shape, config.optimiser.precision),
         codec=codec,
         mesher=mesher,
         cameras=CAMERAS[config.cameras],
@@ -86,11 +87,13 @@ def load_parts(config: Config, processes: Processes = ALONE) -> Parts:
     )
 
 
-def open_engine(name: Literal["lockstep", "vllm"], policy: Policy, codes: int) -> RolloutEngine:
-    """Who decodes; lockstep in the type that the weights are held in."""
+def open_engine(
+    name: Literal["lockstep", "vllm"], policy: Policy, codes: int, precision: Literal["float32", "bfloat16"]
+) -> RolloutEngine:
+    """Who decodes; lockstep as precisely as the trainer's passes, in the type that the weights are held in or in bfloat16."""
     if name == "vllm":
         return VllmEngine.open(policy, codes)
-    return LockstepEngine(policy, codes, policy.dtype)
+    return LockstepEngine(policy, codes, torch.bfloat16 if precision == "bfloat16" else policy.dtype)
 
 
 def shared_by(config: Config, processes: Processes) -> None:
