@@ -159,8 +159,8 @@ class OptimiserConfig:
     micro_batch_tokens: int = 8192
     """Tokens (padding included) per forward pass: bounds the memory, changes no result."""
     precision: Literal["float32", "bfloat16"] = "float32"
-    """Of the products in the trainer's passes and in lockstep decoding; weights stay as they are held. bfloat16 is quicker where
-    the processor has it; the sampler then drifts from the trainer by about 1e-2 nats a token, which the log shows."""
+    """Of the products in the trainer's passes, in lockstep decoding and, on a CPU, in the codec; weights stay as they are held.
+    bfloat16 is quicker where the processor has it; the sampler then drifts from the trainer by about 1e-2 nats a token, which the log shows."""
 
 
 @dataclass(frozen=True)

@@ -130,7 +130,7 @@ def test_it_learns_and_is_saved_with_its_card(folder: Path) -> None:
         train_step(state, plan.batches(step - step % 4)[step % 4], recipe)
     after = evaluate(state.policy, held, bfloat16=False)
     assert after["heldout/all"] < 0.5 * before
-    finish(state, held, recipe, folder, {"objects": 24})
+    finish(state, held, recipe, folder, {"objects": 24}, "by hand")
     again = load_policy(folder / "policy")
     assert (folder / "policy" / "card.json").is_file()
     assert again.tokenizer.size == "tiny" and again.tokenizer.prompt_limit == 64

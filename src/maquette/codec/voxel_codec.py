@@ -26,16 +26,21 @@ SHAPES_AT_ONCE = 32
 
 
 class VoxelCodec:
-    """Shapes ↔ codes. Deterministic; weights are frozen; computes in float32 on the CPU, as stored elsewhere."""
+    """Shapes ↔ codes. Deterministic; weights are frozen; computes in float32 on the CPU, as stored elsewhere.
 
-    def __init__(self, model: VoxelVQVAE, device: str = "cpu") -> None:
+    With `bfloat16` its products are in bfloat16, as in its training: twice as fast on a CPU that has it; codes differ at near-ties,
+    and voxels at the very border may flip.
+    """
+
+    def __init__(self, model: VoxelVQVAE, device: str = "cpu", bfloat16: bool = False) -> None:
+        self.bfloat16 = bfloat16
         self.model = model.eval().requires_grad_(False).to(device).to(memory_format=torch.channels_last_3d)  # pyright: ignore[reportCallIssue] (its stubs lack it)
         self.device = torch.device(device)
         if self.device.type == "cpu":
             self.model.set_torso("float32")
 
     @classmethod
-    def load(cls, source: str | Path, device: str = "cpu") -> VoxelCodec:
+    def load(cls, source: str | Path, device: str = "cpu", bfloat16: bool = False) -> VoxelCodec:
         """`tiny` (shipped), a folder that `save` wrote, the published 3DVQVAE weights (.safetensors, .bin), or their hub name.
 
         Raises ValueError where the folder, its config or its weights are missing or of another shape.
@@ -48,7 +53,7 @@ class VoxelCodec:
         if not weights.is_file():
             raise ValueError(f"There is no codec at {path}: {weights.name} is missing.")
         model.load(weights)
-        return cls(model, device)
+        return cls(model, device, bfloat16)
 
     def save(self, folder: Path, dtype: Literal["float32", "float16"] | None = "float32") -> None:
         """Write `model.safetensors` (values stored in `dtype`, None: as each is held) and `config.json`."""
@@ -82,11 +87,8 @@ class VoxelCodec:
         return voxelise_surface(mesh, self.resolution, convention or "shapellm")
 
     @torch.no_grad()
-    def encode(self, voxels: Voxels, *, bfloat16: bool = False) -> Int64[Tensor, "a c"]:
-        """Codes on the CPU, in token order. Unpainted shapes enter a coloured codec in `COARSE_GREY`.
-
-        With `bfloat16` the encoder's products are in bfloat16, as in its training: twice as fast, other codes at near-ties.
-        """
+    def encode(self, voxels: Voxels) -> Int64[Tensor, "a c"]:
+        """Codes on the CPU, in token order. Unpainted shapes enter a coloured codec in `COARSE_GREY`."""
         if voxels.resolution != self.resolution:
             raise ValueError(
                 f"This codec reads {self.resolution}³ voxels, the shapes have {voxels.resolution}³; voxelise at {self.resolution}."
@@ -94,21 +96,18 @@ class VoxelCodec:
         rows = channels_of(voxels, self.colored).split(SHAPES_AT_ONCE)
         codes = []
         for part in rows:
-            with torch.autocast(self.device.type, torch.bfloat16, enabled=bfloat16):
+            with torch.autocast(self.device.type, torch.bfloat16, enabled=self.bfloat16):
                 vectors = self.model.vectors(self._ready(part))
             codes.append(self.model.vq.codes(vectors.float()).cpu())
         return torch.cat(codes) if codes else torch.zeros(0, self.codes_per_shape, dtype=torch.int64)
 
     @torch.no_grad()
-    def decode(self, codes: Int64[Tensor, "a c"], *, bfloat16: bool = False) -> Voxels:
-        """Solid shapes; a row that is -1 throughout (a failed answer) is an empty shape, any other code outside the codebook an error.
-
-        With `bfloat16` as in `encode`: voxels at the very border may flip.
-        """
+    def decode(self, codes: Int64[Tensor, "a c"]) -> Voxels:
+        """Solid shapes; a row that is -1 throughout (a failed answer) is an empty shape, any other code outside the codebook an error."""
         failed = (codes == -1).all(1)
         self._check_codes(codes[~failed])
         parts = codes.clamp(min=0).split(SHAPES_AT_ONCE)
-        with torch.autocast(self.device.type, torch.bfloat16, enabled=bfloat16):
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.bfloat16):
             logits = [self.model.decode(part.to(self.device)).float().cpu() for part in parts]
         grid = self.resolution
         every = torch.cat(logits) if logits else torch.zeros(0, 4 if self.colored else 1, grid, grid, grid)

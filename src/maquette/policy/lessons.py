@@ -120,6 +120,6 @@ def _encode(codec: VoxelCodec, source: Iterator[Record]) -> Lessons:
             np.concatenate([r.voxels.color for r in group if r.voxels.color is not None]),
         )
         rough = Voxels(np.concatenate([r.coarse.occupancy for r in group]))
-        fine.append(codec.encode(whole, bfloat16=True).numpy().astype(np.int16))
-        coarse.append(codec.encode(rough, bfloat16=True).numpy().astype(np.int16))
+        fine.append(codec.encode(whole).numpy().astype(np.int16))
+        coarse.append(codec.encode(rough).numpy().astype(np.int16))
     return Lessons(tuple(texts), np.concatenate(fine), np.concatenate(coarse))

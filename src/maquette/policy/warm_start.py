@@ -207,7 +207,7 @@ def warm_start(
     `lessons` is the folder of prepared objects (default: inside `out`), which several runs may share. The result is written to
     `out/policy` with card.json: the averaged weights or the last ones, whichever has the lower held-out loss.
     """
-    folder, shapes = make_run_folder(out), VoxelCodec.load(codec)
+    folder, shapes = make_run_folder(out), VoxelCodec.load(codec, bfloat16=recipe.bfloat16)
     store = lessons or folder / "lessons"
     train = prepare_lessons(store, shapes, "train", objects, recipe.seed)
     held = prepare_lessons(store, shapes, "heldout", heldout, HELDOUT_SEED)

@@ -67,7 +67,8 @@ def load_parts(config: Config, processes: Processes = ALONE) -> Parts:
         gradient_checkpointing=own.gradient_checkpointing,
         seed=config.seed,
     )
-    codec = VoxelCodec.load(config.codec, device)
+    quick = device == "cpu" and config.optimiser.precision == "bfloat16"
+    codec = VoxelCodec.load(config.codec, device, bfloat16=quick)
     if policy.codebook_size != codec.codebook_size:
         raise ValueError(
             f"The model {config.model} writes {policy.codebook_size} codes, the codec {config.codec} reads "
