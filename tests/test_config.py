@@ -10,7 +10,13 @@ from maquette.config import CodecConfig, Config, ScorersConfig, WarmStartConfig
 from maquette.config_file import dump_config, leaves, load_config
 
 CONFIGS = Path(__file__).resolve().parents[1] / "configs"
-KINDS = {"codec": CodecConfig, "warm-start": WarmStartConfig, "warm-start-more": WarmStartConfig, "warm-start-control": WarmStartConfig, "scorers": ScorersConfig}
+KINDS = {
+    "codec": CodecConfig,
+    "warm-start": WarmStartConfig,
+    "warm-start-more": WarmStartConfig,
+    "warm-start-control": WarmStartConfig,
+    "scorers": ScorersConfig,
+}
 
 
 @pytest.mark.parametrize("path", sorted(CONFIGS.glob("*.yaml")), ids=lambda path: path.stem)
