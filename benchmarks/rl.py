@@ -2,7 +2,9 @@
 
     python benchmarks/rl.py                     # trains what is missing under runs/rl, evaluates on `mini`, writes the table
     python benchmarks/rl.py --train-only 1      # one seed alone, e.g. beside another on the other core
-    python benchmarks/rl.py --evaluate-only
+    maquette warm-start configs/warm-start-control.yaml --out runs/rl/control         # the control
+    python benchmarks/rl.py --evaluate-only --control runs/rl/control/policy --system base      # one system alone, the same way
+    python benchmarks/rl.py --evaluate-only --control runs/rl/control/policy
 
 Writes benchmarks/results/rl.json and rl.md: each measure of the base, of RL (mean over seeds per object, intervals over objects)
 and of the control, with paired differences to the base. Every run of `configs/hi-grpo.yaml` is resumable; the control continues
@@ -113,6 +115,7 @@ def main(
     train_only: int | None = None,
     evaluate_only: bool = False,
     control: Path | None = None,
+    system: str = "",
 ) -> None:
     """Train, evaluate, compare.
 
@@ -124,18 +127,24 @@ def main(
         train_only: Only train this seed.
         evaluate_only: Take the runs as they are.
         control: A policy that had the same compute as more supervised training (`maquette warm-start` continued).
+        system: Only evaluate this one (base, control, or the config's name), without the table.
     """
     chosen = seeds if train_only is None else (train_only,)
     folders = {s: RUNS / f"{config.stem}-{s}" if evaluate_only else train_seed(config, s, set) for s in chosen}
     if train_only is not None:
         return
     chain = str(folders[seeds[0]])
-    systems = {
-        "base": [evaluated("base", "tiny", chain, suite, s) for s in seeds],
-        config.stem: [evaluated(f"{config.stem}-{s}", str(f / "policy"), str(f), suite, s) for s, f in folders.items()],
+    jobs = {
+        "base": lambda s: evaluated("base", "tiny", chain, suite, s),
+        config.stem: lambda s: evaluated(f"{config.stem}-{s}", str(folders[s] / "policy"), chain, suite, s),
     }
     if control is not None:
-        systems["more supervised training"] = [evaluated("control", str(control), chain, suite, s) for s in seeds]
+        jobs["control"] = lambda s: evaluated("control", str(control), chain, suite, s)
+    if system and system not in jobs:
+        raise ValueError(f"There is no system {system!r} here; there are {', '.join(jobs)}.")
+    systems = {name: [job(s) for s in seeds] for name, job in jobs.items() if system in ("", name)}
+    if system:
+        return
     summary = summarise(systems)
     record = {"suite": suite, "seeds": seeds, "summary": summary, **provenance("python benchmarks/rl.py")}
     RESULTS.mkdir(parents=True, exist_ok=True)

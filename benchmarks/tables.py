@@ -1,7 +1,7 @@
-"""Writes the tables of the README from benchmarks/results/*.json, so that no figure is typed by hand.
+"""Writes the tables of the README and of docs/measurements.md from benchmarks/results/*.json, so that no figure is typed by hand.
 
-python benchmarks/tables.py            # rewrites README.md between <!-- begin NAME --> and <!-- end NAME -->
-python benchmarks/tables.py --check    # fails where the README differs
+python benchmarks/tables.py            # rewrites what stands between <!-- begin NAME --> and <!-- end NAME -->
+python benchmarks/tables.py --check    # fails where a page differs
 """
 
 from __future__ import annotations
@@ -15,13 +15,20 @@ import tyro
 
 ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "benchmarks" / "results"
+PAGES = (ROOT / "README.md", ROOT / "docs" / "measurements.md")
 TARGETS = {
-    "preference_pairs_max": "0.90",
-    "alignment_top1_of_64_colour_mean": "0.75",
-    "category_accuracy_colour": "0.95",
-    "parts_f1_clean": "0.85",
+    "preference_pairs_mean": ("a clean object before its damaged versions", "0.90"),
+    "alignment_top1_of_64_colour_mean": ("the right object among 64 for a text", "0.75"),
+    "category_accuracy_colour": ("kind of object", "0.95"),
+    "parts_f1_clean": ("parts with their counts, F1", "0.85"),
 }
-"""What the scorers are to reach before a study stands on them."""
+"""What the scorers are to reach before a study stands on them: name, in words, target."""
+EVALUATORS = {
+    "retrieval_top1_of_64": "the right object among 64 for a text",
+    "family_accuracy": "kind of object",
+    "count_f1": "parts with their counts, F1",
+    "color_accuracy": "colour of a part",
+}
 
 
 def read(name: str) -> dict:
@@ -43,18 +50,27 @@ def codec() -> str:
 
 
 def scorers() -> str:
-    """Held-out figures of every scorer and evaluator."""
+    """The figures that have a target, and the evaluators' own."""
     result = read("scorers")
     if not result:
         return "not run\n"
-    lines = [
-        f"| network | measure, on {result['objects']} held-out compositions | value | target |",
-        "|---|---|---|---|",
+    lines = [f"| on {result['objects']} held-out compositions | rewards | target | evaluators |", "|---|---|---|---|"]
+    seen = {words: f"{result['evaluators'][name]:.3f}" for name, words in EVALUATORS.items()}
+    for name, (words, target) in TARGETS.items():
+        lines.append(f"| {words} | {result['scorers'][name]:.3f} | {target} | {seen.pop(words, '–')} |")
+    lines += [
+        f"| {words} | {result['scorers']['part_color_accuracy_clean']:.3f} | – | {value} |"
+        for words, value in seen.items()
     ]
+    return "\n".join(lines) + "\n"
+
+
+def networks() -> str:
+    """Held-out figures of every scorer and evaluator."""
+    result = read("scorers")
+    lines = [f"| network | measure, on {result['objects']} held-out compositions | value |", "|---|---|---|"]
     for network in ("scorers", "evaluators"):
-        for name, value in result[network].items():
-            target = TARGETS.get(name, "") if network == "scorers" else ""
-            lines.append(f"| {network} | {name.replace('_', ' ')} | {value:.3f} | {target} |")
+        lines += [f"| {network} | {name.replace('_', ' ')} | {value:.3f} |" for name, value in result[network].items()]
     return "\n".join(lines) + "\n"
 
 
@@ -100,19 +116,27 @@ def speed() -> str:
     return "\n".join(lines) + "\n"
 
 
-TABLES: dict[str, Callable[[], str]] = {"codec": codec, "scorers": scorers, "rl": rl, "speed": speed}
+TABLES: dict[str, Callable[[], str]] = {
+    "codec": codec,
+    "scorers": scorers,
+    "networks": networks,
+    "rl": rl,
+    "speed": speed,
+}
 
 
 def main(check: bool = False) -> None:
     """Rewrite or compare."""
-    readme = ROOT / "README.md"
-    text = readme.read_text()
-    for name, table in TABLES.items():
-        block = f"<!-- begin {name} -->\n{table()}<!-- end {name} -->"
-        text = re.sub(rf"<!-- begin {name} -->.*?<!-- end {name} -->", lambda _, block=block: block, text, flags=re.S)
-    if check and text != readme.read_text():
-        raise SystemExit("README.md differs from benchmarks/results; run python benchmarks/tables.py")
-    readme.write_text(text)
+    for page in PAGES:
+        before = text = page.read_text()
+        for name, table in TABLES.items():
+            part = re.compile(rf"<!-- begin {name} -->.*?<!-- end {name} -->", re.S)
+            if part.search(text):
+                block = f"<!-- begin {name} -->\n{table()}<!-- end {name} -->"
+                text = part.sub(lambda _, block=block: block, text)
+        if check and text != before:
+            raise SystemExit(f"{page.name} differs from benchmarks/results; run python benchmarks/tables.py")
+        page.write_text(text)
 
 
 if __name__ == "__main__":
