@@ -88,7 +88,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=991)
     given = parser.parse_args()
     folder = Path("runs/scorer-data") / f"benchmark-{given.seed}"
-    codec = VoxelCodec.load("tiny")
+    codec = VoxelCodec.load("tiny", bfloat16=True)
     make_data(folder, split="heldout", objects=given.objects, seed=given.seed, codec=codec)
     data = read_data(folder)
     judges = load_evaluators()

@@ -84,6 +84,8 @@ class Voxels:
 
     occupancy: Bool[np.ndarray, "a r r r"]
     color: Float32[np.ndarray, "a r r r 3"] | None = None
+    density: Float32[np.ndarray, "a r r r"] | None = None
+    """How sure a decoder is that a voxel is occupied, 0 to 1, above 0.5 where `occupancy` says so; None: it is known."""
 
     def __len__(self) -> int:
         return len(self.occupancy)

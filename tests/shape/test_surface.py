@@ -116,3 +116,26 @@ def test_without_smoothing_and_blur_every_vertex_lies_between_two_voxels():
     between = (mesh.vertices + 0.5) * 16 - 0.5
     whole = np.isclose(between, np.round(between), atol=1e-4)
     assert (whole.sum(axis=1) >= 2).all()
+
+
+def test_doubt_moves_the_surface_within_its_voxel_and_no_further():
+    occupancy = np.zeros((1, 12, 12, 12), bool)
+    occupancy[0, 3:9, 3:9, 3:9] = True
+    sure = Voxels(occupancy)
+    same = SurfaceMesher().mesh(Voxels(occupancy, density=occupancy.astype(np.float32)))[0]
+    assert np.array_equal(same.vertices, SurfaceMesher().mesh(sure)[0].vertices)
+    doubtful = occupancy.astype(np.float32)
+    doubtful[0, 8, 3:9, 3:9] = 0.6
+    moved = SurfaceMesher(smooth=0).mesh(Voxels(occupancy, density=doubtful))[0]
+    hard = SurfaceMesher(smooth=0).mesh(sure)[0]
+    # the doubtful side stands between the centres of voxels 8 and 9, nearer to 8 than without doubt; the far side has not moved
+    assert 8.5 / 12 - 0.5 < moved.vertices[:, 0].max() < hard.vertices[:, 0].max()
+    assert moved.vertices[:, 0].min() == hard.vertices[:, 0].min()
+
+
+def test_rods_are_as_thick_in_doubt_as_without_to_a_tenth_of_a_voxel():
+    occupancy = np.zeros((1, 12, 12, 12), bool)
+    occupancy[0, 2:10, 5, 5] = True
+    doubtful = np.where(occupancy, np.float32(0.6), np.float32(0.0))
+    sure, doubted = SurfaceMesher().mesh(Voxels(occupancy)), SurfaceMesher().mesh(Voxels(occupancy, density=doubtful))
+    assert np.allclose(sure[0].vertices, doubted[0].vertices, atol=0.1 / 12)

@@ -113,7 +113,8 @@ class VoxelCodec:
         every = torch.cat(logits) if logits else torch.zeros(0, 4 if self.colored else 1, grid, grid, grid)
         occupied = (every[:, 0] > 0) & ~failed[:, None, None, None]
         color = every[:, 1:].sigmoid().movedim(1, -1) * occupied[..., None] if self.colored else None
-        return Voxels(occupied.numpy(), None if color is None else color.contiguous().numpy())
+        density = every[:, 0].sigmoid() * ~failed[:, None, None, None]
+        return Voxels(occupied.numpy(), None if color is None else color.contiguous().numpy(), density.numpy())
 
     def _ready(self, channels: Float[Tensor, "a i r r r"]) -> Float[Tensor, "a i r r r"]:
         return channels.to(self.device).contiguous(memory_format=torch.channels_last_3d)

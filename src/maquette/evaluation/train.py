@@ -43,7 +43,7 @@ def train_evaluators(
 ) -> dict[str, float]:
     """Writes `alignment.safetensors`, `recogniser.safetensors` and `card.json` into `folder`; returns the held-out figures."""
     began = time.time()
-    judge = VoxelCodec.load(codec) if codec else None
+    judge = VoxelCodec.load(codec, bfloat16=True) if codec else None
     make_data(data / "heldout", split="heldout", objects=held_out, seed=HELD_OUT_SEED, codec=judge)
     make_data(data / "evaluators", split="train", objects=objects, seed=seed + 6, half=1, evaluator=True, codec=judge)
     learnt, unseen = read_data(data / "evaluators"), read_data(data / "heldout")

@@ -23,6 +23,8 @@ class Grid:
     color: Float32[np.ndarray, "r r r 3"]
     part: Int8[np.ndarray, "r r r"]
     counts: tuple[int, ...]
+    density: Float32[np.ndarray, "r r r"] | None = None
+    """As a decoder gave it; damage comes before."""
 
 
 Damage = Callable[[Grid, np.random.Generator, float], Grid]

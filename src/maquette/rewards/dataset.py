@@ -146,14 +146,17 @@ def through_codec(variants: Sequence[Variant], codec: VoxelCodec, rng: np.random
     fine = [not v.grey for v in variants]
     occupancy = np.stack([v.grid.occupancy for v in variants])
     color = np.stack([v.grid.color if painted else _grey(v.grid) for v, painted in zip(variants, fine, strict=True)])
-    codes = codec.encode(Voxels(occupancy, color), bfloat16=True).numpy()
+    codes = codec.encode(Voxels(occupancy, color)).numpy()
     donors = codes.reshape(-1).copy()
     for row, variant in zip(codes, variants, strict=True):
         if variant.swap > 0:
             row[:] = swap_codes(row, donors, variant.swap, rng)
-    decoded = codec.decode(torch.from_numpy(codes), bfloat16=True)
+    decoded = codec.decode(torch.from_numpy(codes))
     colors = decoded.color if decoded.color is not None else color
-    return [replace(v.grid, occupancy=o, color=c) for v, o, c in zip(variants, decoded.occupancy, colors, strict=True)]
+    return [
+        replace(v.grid, occupancy=o, color=c, density=d)
+        for v, o, c, d in zip(variants, decoded.occupancy, colors, decoded.density, strict=True)
+    ]
 
 
 def _grey(grid: Grid) -> np.ndarray:
@@ -163,7 +166,10 @@ def _grey(grid: Grid) -> np.ndarray:
 def pictures(grids: Sequence[Grid], grey: Sequence[bool]) -> UInt8[np.ndarray, "n v 64 64 4"]:
     """Every grid meshed and drawn from the reward cameras."""
     mesher, cameras = SurfaceMesher(), CAMERAS["maquette-6"]
-    meshes = mesher.mesh(Voxels(np.stack([g.occupancy for g in grids]), np.stack([g.color for g in grids])))
+    meshes = [
+        mesher.mesh(Voxels(g.occupancy[None], g.color[None], None if g.density is None else g.density[None]))[0]
+        for g in grids
+    ]
     unpainted = [Mesh(m.vertices, m.faces) if plain else m for m, plain in zip(meshes, grey, strict=True)]
     return packed(render(unpainted, cameras, size=64, antialias=True, paint="colour"))
 

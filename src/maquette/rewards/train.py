@@ -45,7 +45,7 @@ def train_scorers(
     All shapes went through `codec` ("": as they are). Pictures are kept in `data` and not made twice: empty it for a new codec.
     """
     began = time.time()
-    judge = VoxelCodec.load(codec) if codec else None
+    judge = VoxelCodec.load(codec, bfloat16=True) if codec else None
     make_data(data / "heldout", split="heldout", objects=held_out, seed=HELD_OUT_SEED, codec=judge)
     make_data(data / "scorers", split="train", objects=objects, seed=seed + 7, half=0, codec=judge)
     learnt, unseen = read_data(data / "scorers"), read_data(data / "heldout")

@@ -2,7 +2,8 @@
 
 The blurred field is held above the level at every occupied voxel's centre and below it at every other, so that nothing one
 voxel thick is lost and nothing one voxel apart is joined; where the shape (or the gap) is that thin, it is held well away
-from the level, which keeps a rod about as thick as its voxels. Padding closes shapes that touch the grid's border.
+from the level, which keeps a rod about as thick as its voxels. Where a decoder says how sure it is of each voxel, that is what
+is blurred: the surface then lies between voxels, and its doubts do not become bumps. Padding closes shapes that touch the border.
 `no_type_check` keeps the tests' shape checks out of compiled code.
 """
 
@@ -44,14 +45,21 @@ class SurfaceMesher:
     def mesh(self, voxels: Voxels, texts: Sequence[str] | None = None) -> list[Mesh]:
         """One mesh per shape; vertices take the colour of the voxel that they bound. Texts are not used."""
         colors = [None] * len(voxels) if voxels.color is None else voxels.color
-        return [self._one(o, c) for o, c in zip(voxels.occupancy, colors, strict=True)]
+        sure = voxels.occupancy.astype(np.float32) if voxels.density is None else voxels.density
+        return [self._one(o, d, c) for o, d, c in zip(voxels.occupancy, sure, colors, strict=True)]
 
-    def _one(self, occupancy: Bool[np.ndarray, "r r r"], color: Float32[np.ndarray, "r r r 3"] | None) -> Mesh:
+    def _one(
+        self,
+        occupancy: Bool[np.ndarray, "r r r"],
+        density: Float32[np.ndarray, "r r r"],
+        color: Float32[np.ndarray, "r r r 3"] | None,
+    ) -> Mesh:
         if not occupancy.any():
             nothing = np.zeros((0, 3), np.float32)
             return Mesh(nothing, np.zeros((0, 3), np.int32), None if color is None else nothing)
         solid = filled(occupancy)
-        field, rods = _field(solid, self.blur)
+        # a cavity is filled for certain
+        field, rods = _field(solid, np.where(solid & ~occupancy, np.float32(1), density), self.blur)
         # Stored x-first, values falling outwards: 'ascent' is what makes skimage's faces point outward on such a grid.
         vertices, faces, _, _ = marching_cubes(field, LEVEL, gradient_direction="ascent")
         vertices, faces = _apart(vertices, faces)
@@ -102,26 +110,33 @@ def _outside(occupancy):
 
 @njit(cache=True, nogil=True)
 @no_type_check
-def _field(solid, blur):
-    """The blurred occupancy, padded by one, held off the level on each voxel's own side; and which voxels are rods."""
+def _field(solid, sure, blur):
+    """The blurred density, padded by one, held off the level on each voxel's own side; and which voxels are rods.
+
+    What is thin is decided, and held, by the blurred occupancy.
+    """
     r = len(solid)
-    hard, rods = np.zeros((r + 2, r + 2, r + 2), np.float32), np.zeros((r, r, r), np.bool_)
+    hard, soft = np.zeros((r + 2, r + 2, r + 2), np.float32), np.zeros((r + 2, r + 2, r + 2), np.float32)
     hard[1:-1, 1:-1, 1:-1] = solid
-    field = _blur_rows(_blur_rows(_blur_rows(hard, blur), blur), blur)
+    soft[1:-1, 1:-1, 1:-1] = sure
+    known = _blur_rows(_blur_rows(_blur_rows(hard, blur), blur), blur)
+    field = _blur_rows(_blur_rows(_blur_rows(soft, blur), blur), blur)
+    rods = np.zeros((r, r, r), np.bool_)
     flat = np.float32(1 - blur)
     slim = np.float32((1 - 2 * blur) * (1 - 1.5 * blur))
     for i in range(r + 2):
         for j in range(r + 2):
             for k in range(r + 2):
-                value, inside = field[i, j, k], hard[i, j, k] > 0.5
-                if inside and value < flat:
-                    least = LEVEL + MARGIN
-                    if _is_thin(hard, i, j, k):
+                value, inside = known[i, j, k], hard[i, j, k] > 0.5
+                if inside:
+                    field[i, j, k] = max(field[i, j, k], LEVEL + MARGIN)
+                    if value < flat and _is_thin(hard, i, j, k):
                         rods[i - 1, j - 1, k - 1] = value < slim
-                        least = ROD if value < slim else flat
-                    field[i, j, k] = max(value, least)
-                elif not inside and value > 1 - flat:
-                    field[i, j, k] = min(value, 1 - flat if _is_thin(hard, i, j, k) else LEVEL - MARGIN)
+                        field[i, j, k] = max(value, ROD if value < slim else flat)
+                else:
+                    field[i, j, k] = min(field[i, j, k], LEVEL - MARGIN)
+                    if value > 1 - flat and _is_thin(hard, i, j, k):
+                        field[i, j, k] = min(value, 1 - flat)
     return field, rods
 
 

@@ -104,6 +104,7 @@ def _stage(
         voxels=Voxels(
             stacked(lambda one: one.voxels.occupancy),
             stacked(lambda one: one.voxels.color) if colored else None,
+            stacked(lambda one: one.voxels.density) if every[0].voxels.density is not None else None,
         ),
         meshes=listed(lambda one: one.meshes),
         views=Views(
