@@ -117,7 +117,7 @@ def test_a_killed_run_goes_on_bit_for_bit(folder: Path) -> None:
         assert torch.equal(whole.averaged[name], resumed.averaged[name]), name
     lines = read_metrics(folder / "whole" / "metrics.jsonl")
     assert [line["step"] for line in lines] == [2, 3, 4, 6]
-    assert "heldout/plan/reasoning" in lines[1] and "heldout/direct/shape" in lines[1]
+    assert {"heldout/plan/reasoning", "heldout/direct/shape", "ema/heldout/all", "ema/seen/all"} <= lines[1].keys()
     assert (folder / "whole" / "plateau.safetensors").is_file()
 
 

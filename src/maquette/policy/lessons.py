@@ -51,6 +51,10 @@ class Lessons:
     def __len__(self) -> int:
         return len(self.texts)
 
+    def first(self, count: int) -> Lessons:
+        """The first objects of the pool."""
+        return Lessons(self.texts[:count], self.fine[:count], self.coarse[:count])
+
     def sentences(self) -> Iterator[str]:
         """Everything said of any object: what a tokenizer is learnt from."""
         for text in self.texts:

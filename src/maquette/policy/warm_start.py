@@ -35,6 +35,8 @@ from maquette.types import SegmentKind
 
 HELDOUT_SEED = 7_000_001
 TOKENIZER_SENTENCES = 60_000
+SEEN = 48
+"""Objects of the pool that are measured beside the held-out ones."""
 
 
 @dataclass(frozen=True)
@@ -79,7 +81,9 @@ def lesson_loss(policy: Policy, batch: LessonBatch) -> dict[SegmentKind, tuple[F
 
 
 @torch.no_grad()
-def evaluate(policy: Policy, heldout: Mapping[str, Sequence[LessonBatch]], bfloat16: bool) -> dict[str, float]:
+def evaluate(
+    policy: Policy, heldout: Mapping[str, Sequence[LessonBatch]], bfloat16: bool, name: str = "heldout"
+) -> dict[str, float]:
     """Mean loss in nats a token, by chain and kind of segment: `heldout/plan/reasoning`, and `heldout/all` over every token."""
     numbers: dict[str, float] = {}
     total, tokens = 0.0, 0
@@ -93,9 +97,9 @@ def evaluate(policy: Policy, heldout: Mapping[str, Sequence[LessonBatch]], bfloa
                 sums[kind][1] += count
         for kind, (loss, count) in sums.items():
             if count:
-                numbers[f"heldout/{chain}/{kind.name.lower()}"] = loss / count
+                numbers[f"{name}/{chain}/{kind.name.lower()}"] = loss / count
             total, tokens = total + loss, tokens + int(count)
-    return numbers | {"heldout/all": total / tokens}
+    return numbers | {f"{name}/all": total / tokens}
 
 
 def train_step(state: WarmState, batch: LessonBatch, recipe: Recipe) -> dict[str, float]:
@@ -126,9 +130,13 @@ def train_step(state: WarmState, batch: LessonBatch, recipe: Recipe) -> dict[str
 def run(
     state: WarmState, plan: LessonPlan, heldout: Mapping[str, Sequence[LessonBatch]], recipe: Recipe, folder: Path
 ) -> None:
-    """Train from `state.step` to the end; metrics.jsonl, `last.safetensors` and, at the plateau's end, `plateau.safetensors`."""
+    """Train from `state.step` to the end; metrics.jsonl, `last.safetensors` and, at the plateau's end, `plateau.safetensors`.
+
+    Measured on `heldout` and, as `seen/all`, on as many of its own objects: a gap between the two asks for more objects, not more steps.
+    """
     tracker = JsonLines(folder, resume_at=state.step + 1)
     plateau = max(1, recipe.steps - recipe.cooldown)
+    seen = heldout_batches(plan.lessons.first(SEEN), plan.tokenizer, recipe.batch_size, plan.wording)
     pool: list[LessonBatch] = []
     begun, before = time.perf_counter(), state.seconds
     state.policy.train()
@@ -138,7 +146,7 @@ def run(
         numbers = train_step(state, pool[step % plan.pool], recipe)
         state.seconds = before + time.perf_counter() - begun
         if state.step % recipe.evaluate_every == 0 or state.step == recipe.steps:
-            tracker.log(state.step, numbers | {"seconds": state.seconds} | _evaluated(state, heldout, recipe))
+            tracker.log(state.step, numbers | {"seconds": state.seconds} | _evaluated(state, heldout, seen, recipe))
         elif state.step % recipe.log_every == 0:
             tracker.log(state.step, numbers | {"seconds": state.seconds})
         if state.step == plateau:
@@ -149,12 +157,18 @@ def run(
     tracker.close()
 
 
-def _evaluated(state: WarmState, heldout: Mapping[str, Sequence[LessonBatch]], recipe: Recipe) -> dict[str, float]:
-    """Held-out losses of the weights and, under `ema/`, of the averaged ones."""
+def _evaluated(
+    state: WarmState,
+    heldout: Mapping[str, Sequence[LessonBatch]],
+    seen: Mapping[str, Sequence[LessonBatch]],
+    recipe: Recipe,
+) -> dict[str, float]:
+    """Held-out losses of the weights and, under `ema/`, of the averaged ones, with these on objects of the pool."""
     plain = evaluate(state.policy, heldout, recipe.bfloat16)
     with averaged_weights(state):
         smooth = evaluate(state.policy, heldout, recipe.bfloat16)
-    return plain | {"ema/heldout/all": smooth["heldout/all"]}
+        known = evaluate(state.policy, seen, recipe.bfloat16, "seen")
+    return plain | {"ema/heldout/all": smooth["heldout/all"], "ema/seen/all": known["seen/all"]}
 
 
 @contextlib.contextmanager
