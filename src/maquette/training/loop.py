@@ -29,7 +29,7 @@ from maquette.training.distributed import Processes
 from maquette.training.dynamic import Collected, RunState, collect
 from maquette.training.groups import Answered
 from maquette.training.live import Monitor
-from maquette.training.parts import Parts, load_parts, shared_by
+from maquette.training.parts import Parts, load_parts
 from maquette.training.samples import best_of, choose_samples, log_samples, reasoning_lengths, summary, variety
 from maquette.training.update import Learner, make_optimizer, set_learning_rate, update
 from maquette.types import Generation, Prompt, Scores
@@ -47,7 +47,7 @@ def train(config: Config, out: Path, *, resume: bool = False, command: str = "")
     already, or was made by another config; a reward, loss or gradient that is not finite.
     """
     processes = Processes.join()
-    shared_by(config, processes)
+    processes.share(config.prompts_per_step)  # refused before anything is loaded
     parts = load_parts(config, processes)
     processes.first_does(lambda: prepare_folder(config, out, resume=resume, command=command))
     trained = run(config, parts, out)
@@ -164,11 +164,11 @@ def collect_groups(config: Config, parts: Parts, step: int, state: RunState, clo
     """The step's batch of groups: rolled out and scored, in several rounds where sampling is dynamic."""
 
     def answer(prompts: tuple[Prompt, ...], number: int) -> Answered:
-        mine = parts.processes.share(len(prompts))
+        mine = parts.processes.shares(len(prompts))[parts.processes.rank]
         generation = roll_out(
             config,
             parts,
-            prompts[mine.start : mine.stop],
+            prompts[mine.start : mine.stop] or prompts[:1],
             step,
             clock,
             number=number,

@@ -93,16 +93,6 @@ def open_engine(name: Literal["lockstep", "vllm"], policy: Policy, codes: int) -
     return LockstepEngine(policy, codes, policy.dtype)
 
 
-def shared_by(config: Config, processes: Processes) -> None:
-    """ValueError where these processes cannot share the run."""
-    processes.share(config.prompts_per_step)
-    if config.dynamic.enabled and processes.count > 1:
-        raise ValueError(
-            f"dynamic.enabled is true and {processes.count} processes were launched: dynamic sampling runs in one process; "
-            "set dynamic.enabled to false or launch one."
-        )
-
-
 def known_algorithm(config: Config) -> None:
     """ValueError where the loss or the advantage has no function of that name."""
     tables = {"loss": [*LOSSES, "none"], "advantage": list(ADVANTAGES)}
