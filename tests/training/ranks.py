@@ -18,12 +18,14 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from maquette.config import AlgorithmConfig, Config, DynamicConfig, OptimiserConfig
+from maquette.evaluation.networks import load_evaluators
 from maquette.policy.sharding import whole
 from maquette.tracking import Stopwatch, Trackers
 from maquette.training.distributed import Processes
 from maquette.training.dynamic import RunState
 from maquette.training.loop import collect_groups, make_learner, run, train_step
 from maquette.training.parts import Parts
+from maquette.training.probe import Probe
 from tests.tiny import PROMPTS
 from tests.training.toys import Choosy, LowCodes, Redness, micro_config, micro_parts
 
@@ -34,7 +36,9 @@ LAYOUTS = ("replicated", "sharded")
 def unclipped(**changes: object) -> Config:
     """Three prompts, so that two processes have unlike shares, in micro-batches of a few rows; gradients are left as they are."""
     optimiser = OptimiserConfig(lr=1e-3, warmup_steps=1, micro_batch_tokens=300, max_grad_norm=1e9)
-    return micro_config(prompts_per_step=3, steps=3, optimiser=optimiser, checkpoint_every=1, sample_every=1, **changes)
+    return micro_config(
+        prompts_per_step=3, steps=3, optimiser=optimiser, checkpoint_every=1, sample_every=1, probe_every=2, **changes
+    )
 
 
 def several_updates() -> Config:
@@ -54,7 +58,9 @@ def choosy_parts(config: Config, processes: Processes) -> Parts:
 
 
 def parts_of(config: Config, processes: Processes) -> Parts:
-    return replace(micro_parts(config, LowCodes(), Redness()), processes=processes)
+    return replace(
+        micro_parts(config, LowCodes(), Redness()), processes=processes, probe=Probe(PROMPTS[:3], load_evaluators())
+    )
 
 
 def gradients(config: Config, processes: Processes, out: Path) -> dict[str, Tensor]:

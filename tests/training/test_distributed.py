@@ -22,7 +22,7 @@ from tests.tiny import save_tiny
 from tests.training.ranks import LAYOUTS, ROOT, everything, finish, gradients, parts_of, start, unclipped
 from tests.training.test_loop import assert_same_run, weights
 
-ROUGH = {"sampler_drift": 1e-6, "outside_mass": 0.02}
+ROUGH = {"sampler_drift": 1e-6, "outside_mass": 0.02, "evaluator/alignment": 1e-5}
 """Metrics that may differ by more than rounding: drift is rounding itself, mass outside is measured on each process's first rows."""
 
 

@@ -30,11 +30,12 @@ from maquette.training.dynamic import Collected, RunState, collect
 from maquette.training.groups import Answered
 from maquette.training.live import Monitor
 from maquette.training.parts import Parts, load_parts
+from maquette.training.probe import look
 from maquette.training.samples import best_of, choose_samples, log_samples, reasoning_lengths, summary, variety
 from maquette.training.update import Learner, make_optimizer, set_learning_rate, update
 from maquette.types import Generation, Prompt, Scores
 
-FREE_KEYS = ("steps", "sample_every", "checkpoint_every", "keep_checkpoints", "track")
+FREE_KEYS = ("steps", "probe_every", "probe_prompts", "sample_every", "checkpoint_every", "keep_checkpoints", "track")
 """May differ when a run is resumed: they change how long it runs and what is written, never a number."""
 
 
@@ -114,6 +115,7 @@ def train_step(
 ) -> tuple[dict[str, float], RunState]:
     """One batch of prompts, from text to new weights; its numbers, which are those of all processes, and where the run then stands."""
     clock, processes = Stopwatch(), parts.processes
+    probed = probe(config, parts, step, clock)
     with clock("step"):
         collected = collect_groups(config, parts, step, state, clock)
         mine = processes.share(config.prompts_per_step)
@@ -147,7 +149,23 @@ def train_step(
     seconds = {f"seconds/{name}": value for name, value in clock.seconds.items()}
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
     seen = describe_step(config, collected, processes) | parts.ensemble.costs()
-    return seen | collected.numbers | measured | {"lr": rate, "memory_gib": peak} | seconds, collected.state
+    return seen | probed | collected.numbers | measured | {"lr": rate, "memory_gib": peak} | seconds, collected.state
+
+
+def probe(config: Config, parts: Parts, step: int, clock: Stopwatch) -> dict[str, float]:
+    """What the evaluators say of the policy as it enters this step, where it is their turn."""
+    if parts.probe is None or step % config.probe_every:
+        return {}
+    with clock("probe"):
+        return look(
+            parts.probe,
+            config.stages,
+            engine=parts.engine,
+            codec=parts.codec,
+            mesher=parts.mesher,
+            temperature=config.temperature,
+            processes=parts.processes,
+        )
 
 
 def describe_step(config: Config, collected: Collected, processes: Processes) -> dict[str, float]:

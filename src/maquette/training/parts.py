@@ -23,6 +23,7 @@ from maquette.training.advantages import ADVANTAGES
 from maquette.training.checkpoint import ALONE
 from maquette.training.distributed import Processes
 from maquette.training.losses import LOSSES
+from maquette.training.probe import Probe, open_probe
 from maquette.types import Cameras, Prompt
 
 
@@ -40,6 +41,8 @@ class Parts:
     prompts: Sequence[Prompt]
     ensemble: Ensemble
     processes: Processes = field(default_factory=Processes)
+    probe: Probe | None = None
+    """Who looks on without rewarding; None: nobody."""
 
 
 def load_parts(config: Config, processes: Processes = ALONE) -> Parts:
@@ -83,6 +86,7 @@ def load_parts(config: Config, processes: Processes = ALONE) -> Parts:
         prompts=prompts,
         ensemble=build_ensemble(config.stages, reduce=config.reduce, judges=config.judges),
         processes=processes,
+        probe=open_probe(config),
     )
 
 
