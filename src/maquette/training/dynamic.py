@@ -93,9 +93,8 @@ def collect(
     Each round asks for as many fresh prompts as are missing. What is still missing when the budget or the prompt set is spent is
     made up by groups that were dropped; their stages are not informative, so their advantages are 0 and only the KL sees them.
 
-    Of several processes each answers its share of a round's prompts, and where there is none for it, the first prompt, which counts
-    nowhere: all make the same rounds. All know all scores, the first one decides, and groups change hands so that the batch is shared
-    evenly. Without dynamic sampling there is one round.
+    Of several processes each answers its share of a round's prompts (where there is none for it the first, which counts nowhere). All
+    know all scores, the first decides, and groups change hands so that the batch is shared evenly. Not dynamic: one round.
     """
     rounds: list[Answered] = []
     everybodys: list[Scores] = []
