@@ -3,11 +3,14 @@
     python benchmarks/growth.py [--threads 2]     # writes benchmarks/results/growth.json and docs/figures/growth.png
 
 Only the policy works (rollout, reference log-probs, update): rewards are free, weights random, reasoning always as long as it may be. The
-slope is that of log seconds against log size, by least squares: 1 is proportional, below 1 a fixed cost is spread.
+slope is that of log seconds against log size, by least squares: 1 is proportional, below 1 a fixed cost is spread. What bounds each point
+is said beside it: the dearest of its parts, that part's share of the step, and the share of the machine's measured rate of products that
+its decoding and its update reach (decoding far below it is bound by memory and by the number of steps, not by arithmetic).
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -15,7 +18,7 @@ import matplotlib
 import numpy as np
 import torch
 import tyro
-from machine import RESULTS, machine, seconds, write
+from machine import RESULTS, machine, products, seconds, write
 
 from maquette.config import AlgorithmConfig, OptimiserConfig
 from maquette.generate import interleave
@@ -31,6 +34,8 @@ matplotlib.use("agg")
 import matplotlib.pyplot as plt
 
 FIGURE = Path(__file__).parents[1] / "docs" / "figures" / "growth.png"
+PROMPT = 32
+"""Tokens of a prompt."""
 PARTS = ("decode", "logprobs", "forward", "backward", "step")
 
 
@@ -65,7 +70,7 @@ def build(setting: Setting) -> Policy:
 def step(policy: Policy, setting: Setting, clock: Stopwatch) -> None:
     """A rollout of every stage (the first shares its prefill, later ones have a plan more to read), and one update with KL."""
     engine = LockstepEngine(policy, setting.codes)
-    prompts = [[10 + (7 * row + place) % 200 for place in range(32)] for row in range(setting.prompts)]
+    prompts = [[10 + (7 * row + place) % 200 for place in range(PROMPT)] for row in range(setting.prompts)]
     sampling = Sampling(max_reasoning=setting.reasoning)
     stages: list[Rollouts] = []
     with clock("step"):
@@ -74,7 +79,7 @@ def step(policy: Policy, setting: Setting, clock: Stopwatch) -> None:
                 if not stages:
                     written = engine.decode(prompts, setting.answers, sampling)
                 else:
-                    plans = stages[0].tokens[:, : 32 + setting.reasoning].tolist()
+                    plans = stages[0].tokens[:, : PROMPT + setting.reasoning].tolist()
                     written = engine.decode(plans, 1, replace(sampling, seed=index))
             stages.append(written)
         optimiser, algorithm = OptimiserConfig(), AlgorithmConfig()
@@ -85,8 +90,29 @@ def step(policy: Policy, setting: Setting, clock: Stopwatch) -> None:
         update(learner, interleave(stages), advantages, group_size=setting.answers, seed=(0, 0), clock=clock)
 
 
+def bound(setting: Setting, weights: int, taken: Mapping[str, float], rate: float) -> dict[str, float | str]:
+    """The dearest part of a step, its share, and how much of `rate` (products a second) decoding and update reach.
+
+    Two operations a weight and token: once where a token is decoded, once for the reference, three times in the update. Attention,
+    which grows with the square of the length, and the head are not counted, so shares are lower bounds.
+    """
+    rows = setting.prompts * setting.answers * setting.stages
+    new = setting.reasoning + setting.codes
+    read = PROMPT * setting.stages + setting.reasoning * (setting.stages - 1)  # later stages read the plan too
+    tokens = rows * (new + read / setting.stages)
+    parts = {part: taken[part] for part in PARTS if part != "step"}
+    dearest = max(parts, key=lambda part: parts[part])
+    updating = taken["logprobs"] + taken["forward"] + taken["backward"]
+    return {
+        "dearest": dearest,
+        "share_of_step": round(parts[dearest] / taken["step"], 2),
+        "decode_share_of_products": float(f"{2 * weights * rows * new / rate / taken['decode']:.2g}"),
+        "update_share_of_products": float(f"{8 * weights * tokens / rate / updating:.2g}"),
+    }
+
+
 def measure(setting: Setting, runs: int) -> dict[str, float]:
-    """Median seconds of a step and means of its parts."""
+    """Median seconds of a step and of its parts."""
     policy, clocks = build(setting), []
 
     def work() -> None:
@@ -95,6 +121,11 @@ def measure(setting: Setting, runs: int) -> dict[str, float]:
 
     seconds(work, torch.device("cpu"), runs)
     return {part: round(float(np.median([clock.seconds[part] for clock in clocks[1:]])), 4) for part in PARTS}
+
+
+def backbone(setting: Setting) -> int:
+    """Weights of the layers, without embedding and head."""
+    return sum(p.numel() for p in build(setting).decoder.layers.parameters())
 
 
 def slope(sizes: list[float], taken: list[float]) -> float:
@@ -128,7 +159,10 @@ def draw(axes: dict[str, dict], path: Path) -> None:
             panel.plot(
                 found["sizes"], [row[part] for row in found["seconds"]], marker="o", label=part, lw=1 + (part == "step")
             )
-        panel.set(xscale="log", yscale="log", xlabel=name, title=f"slope of the step {found['slopes']['step']}")
+        last = found["bounds"][-1]
+        title = f"slope {found['slopes']['step']}; at the end {last['share_of_step']:.0%} {last['dearest']}"
+        panel.set(xscale="log", yscale="log", xlabel=name)
+        panel.set_title(title, fontsize=9)
         panel.grid(alpha=0.3)
     panels[0].set_ylabel("seconds")
     panels[0].legend(fontsize=8)
@@ -148,6 +182,7 @@ def main(threads: int = 2, runs: int = 2, quick: bool = False, out: Path = RESUL
     """
     torch.set_num_threads(threads)
     base = Setting(prompts=2, answers=2, codes=8, reasoning=4, hidden=64, layers=2, codebook=64) if quick else Setting()
+    rate = products(torch.device("cpu"), torch.float32, 256 if quick else 1024)
     axes: dict[str, dict] = {}
     for name, points in sweeps(base, quick).items():
         taken = []
@@ -156,9 +191,16 @@ def main(threads: int = 2, runs: int = 2, quick: bool = False, out: Path = RESUL
             tell(f"{name} {size}: {taken[-1]['step']} s")
         sizes = [size for size, _ in points]
         slopes = {part: slope(sizes, [row[part] for row in taken]) for part in PARTS}
-        axes[name] = {"sizes": sizes, "seconds": taken, "slopes": slopes}
+        bounds = [bound(setting, backbone(setting), row, rate) for (_, setting), row in zip(points, taken, strict=True)]
+        axes[name] = {"sizes": sizes, "seconds": taken, "slopes": slopes, "bounds": bounds}
     draw(axes, figure)
-    settings = {"base": vars(base), "runs": runs, "precision": "float32", "kl": "k3, against the same weights"}
+    settings = {
+        "base": vars(base),
+        "runs": runs,
+        "precision": "float32",
+        "measured_gflops": round(rate / 1e9, 1),
+        "kl": "k3, against the same weights",
+    }
     write("growth", {**machine(torch.device("cpu")), **settings, "axes": axes}, "python benchmarks/growth.py", out)
 
 

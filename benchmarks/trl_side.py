@@ -41,7 +41,8 @@ def main(settings: dict) -> None:
     arguments = GRPOConfig(
         output_dir=settings["folder"],
         max_steps=settings["updates"] + 1,
-        per_device_train_batch_size=answers,
+        per_device_train_batch_size=answers // settings.get("micro_batches", 1),
+        gradient_accumulation_steps=settings.get("micro_batches", 1),
         num_generations=settings["answers"],
         max_completion_length=settings["new_tokens"],
         generation_kwargs={"min_new_tokens": settings["new_tokens"], **settings["generation"]},

@@ -72,8 +72,10 @@ OURS: dict[str, tuple[torch.dtype, Literal["float32", "bfloat16"]]] = {
 THEIRS: dict[str, dict] = {
     "float32": {"bf16": False, "generation": {}},
     "float32, static cache": {"bf16": False, "generation": {"cache_implementation": "static"}},
+    "float32, four micro-batches": {"bf16": False, "generation": {}, "micro_batches": 4},
     "bfloat16": {"bf16": True, "generation": {}},
 }
+"""TRL's own knobs that matter here; it has none for the precision of decoding apart from that of the update."""
 
 
 def write_model(work: Work, folder: Path) -> Policy:

@@ -62,7 +62,32 @@ def test_growth_has_a_slope_for_every_axis(script, tmp_path: Path):
     assert set(axes) == {"answers per prompt", "codes per shape", "stages", "weights"}
     for axis in axes.values():
         assert len(axis["sizes"]) == len(axis["seconds"]) == 2 and set(axis["slopes"]) == set(growth.PARTS)
+        assert all(0 < point["share_of_step"] <= 1 and point["dearest"] in growth.PARTS for point in axis["bounds"])
     assert (tmp_path / "growth.png").stat().st_size > 1000
+
+
+def test_what_bounds_a_step_by_hand(script):
+    growth = script("growth")
+    setting = growth.Setting(prompts=1, answers=2, stages=1, codes=6, reasoning=4)
+    taken = {"decode": 4.0, "logprobs": 1.0, "forward": 1.0, "backward": 2.0, "step": 8.0}
+    # 2 rows of 10 new tokens after 32 of prompt, 5 weights, 100 operations a second
+    assert growth.bound(setting, 5, taken, 100.0) == {
+        "dearest": "decode",
+        "share_of_step": 0.5,
+        "decode_share_of_products": 0.5,
+        "update_share_of_products": 8.4,
+    }
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning", "ignore::FutureWarning")
+def test_decoding_measures_both_sides_in_every_setting(script, tmp_path: Path):
+    script("decoding").main(quick=True, runs=1, out=tmp_path)
+    batches = read(tmp_path, "decoding")["quick"]["batches"]
+    assert [batch["rows"] for batch in batches] == [2, 4]
+    for batch in batches:
+        assert len(batch["ways"]) == 6 and batch["best"]["generate"].startswith("generate ")
+        fastest = min(way["seconds"] for name, way in batch["ways"].items() if name.startswith("generate"))
+        assert batch["ways"][batch["best"]["generate"]]["seconds"] == fastest
 
 
 def test_our_side_of_the_comparison_with_trl_samples_what_it_says(script, tmp_path: Path):

@@ -225,6 +225,10 @@ class Config:
     """Camera protocol of the reward views, by its name in rendering/cameras.py."""
     render_size: int = 64
     """Pixels per side of a reward view."""
+    probe_every: int = 10
+    """Steps between looks of the evaluators, which never reward, at answers to held-out prompts (training/probe.py); 0: never."""
+    probe_prompts: int = 16
+    """So many of mini-dev, always the same ones with the same random numbers."""
     sample_every: int = 5
     """Steps between pictures in `samples/`; 0: never."""
     checkpoint_every: int = 10

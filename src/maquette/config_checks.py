@@ -12,6 +12,7 @@ def check(config: Config) -> None:
     """ValueError for a tree that cannot be run, before any time is spent."""
     _check_chain(config.stages)
     least = {"group_size": 2, "prompts_per_step": 1, "steps": 1, "checkpoint_every": 1, "keep_checkpoints": 1}
+    least |= {"probe_every": 0, "probe_prompts": 1}
     for key, bound in least.items():
         if asdict(config)[key] < bound:
             raise ValueError(f"{key} is {asdict(config)[key]}; it must be at least {bound}.")

@@ -2,26 +2,32 @@
 
 from __future__ import annotations
 
+import json
 import os
+import shutil
 import socket
 import subprocess
 import sys
 import time
 from dataclasses import replace
 from pathlib import Path
+from typing import Literal
 
 import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
-from maquette.config import AlgorithmConfig, Config, OptimiserConfig
+from maquette.config import AlgorithmConfig, Config, DynamicConfig, OptimiserConfig
+from maquette.evaluation.networks import load_evaluators
 from maquette.policy.sharding import whole
-from maquette.tracking import Trackers
+from maquette.tracking import Stopwatch, Trackers
 from maquette.training.distributed import Processes
 from maquette.training.dynamic import RunState
-from maquette.training.loop import make_learner, run, train_step
+from maquette.training.loop import collect_groups, make_learner, run, train_step
 from maquette.training.parts import Parts
-from tests.training.toys import LowCodes, Redness, micro_config, micro_parts
+from maquette.training.probe import Probe
+from tests.tiny import PROMPTS
+from tests.training.toys import Choosy, LowCodes, Redness, micro_config, micro_parts
 
 ROOT = Path(__file__).resolve().parents[2]
 LAYOUTS = ("replicated", "sharded")
@@ -30,7 +36,9 @@ LAYOUTS = ("replicated", "sharded")
 def unclipped(**changes: object) -> Config:
     """Three prompts, so that two processes have unlike shares, in micro-batches of a few rows; gradients are left as they are."""
     optimiser = OptimiserConfig(lr=1e-3, warmup_steps=1, micro_batch_tokens=300, max_grad_norm=1e9)
-    return micro_config(prompts_per_step=3, steps=3, optimiser=optimiser, checkpoint_every=1, sample_every=1, **changes)
+    return micro_config(
+        prompts_per_step=3, steps=3, optimiser=optimiser, checkpoint_every=1, sample_every=1, probe_every=2, **changes
+    )
 
 
 def several_updates() -> Config:
@@ -39,13 +47,25 @@ def several_updates() -> Config:
     return replace(unclipped(algorithm=algorithm), prompts_per_step=4)
 
 
+def choosing(rule: Literal["exact", "band"] = "exact") -> Config:
+    """Dynamic sampling over ten prompts, of which every second one teaches something."""
+    return replace(unclipped(dynamic=DynamicConfig(enabled=True, rule=rule, window=8)), keep_checkpoints=3)
+
+
+def choosy_parts(config: Config, processes: Processes) -> Parts:
+    prompts = tuple(replace(PROMPTS[i % len(PROMPTS)], id=str(i)) for i in range(10))
+    return replace(micro_parts(config, Choosy()), prompts=prompts, processes=processes)
+
+
 def parts_of(config: Config, processes: Processes) -> Parts:
-    return replace(micro_parts(config, LowCodes(), Redness()), processes=processes)
+    return replace(
+        micro_parts(config, LowCodes(), Redness()), processes=processes, probe=Probe(PROMPTS[:3], load_evaluators())
+    )
 
 
 def gradients(config: Config, processes: Processes, out: Path) -> dict[str, Tensor]:
     """Of the first step, whole, by the weight's name."""
-    parts = parts_of(config, processes)
+    parts = choosy_parts(config, processes) if config.dynamic.enabled else parts_of(config, processes)
     learner = make_learner(config, parts)
     train_step(replace(config, sample_every=0), parts, learner, 0, RunState(), Trackers(()), out)
     return {name: whole(parameter.grad).clone() for name, parameter in parts.policy.named_parameters()}
@@ -60,6 +80,24 @@ def everything(folder: Path, processes: Processes) -> None:
             save_file(found, folder / f"{layout}-gradients.safetensors")
         for name, config in (("steps", unclipped()), ("updates", several_updates())):
             run(config, parts_of(config, here), folder / f"{layout}-{name}")
+        dynamic(here, folder, layout)
+
+
+def dynamic(processes: Processes, folder: Path, layout: str) -> None:
+    """Which groups one batch keeps and the gradients of it; three whole steps; and the last two of these again from a checkpoint."""
+    found = gradients(choosing(), processes, folder)
+    parts = choosy_parts(choosing(), processes)
+    batch = collect_groups(choosing(), parts, 0, RunState(), Stopwatch()).answered.generation
+    kept = processes.gather([prompt.id for prompt in batch.prompts])
+    whole, again = folder / f"{layout}-dynamic", folder / f"{layout}-dynamic-again"
+    run(choosing("band"), choosy_parts(choosing("band"), processes), whole)
+    if processes.first:
+        save_file(found, folder / f"{layout}-dynamic-gradients.safetensors")
+        (folder / f"{layout}-dynamic-kept.json").write_text(json.dumps(kept))
+        shutil.copytree(whole / "checkpoints" / "step-000001", again / "checkpoints" / "step-000001")
+        (again / "metrics.jsonl").write_text((whole / "metrics.jsonl").read_text())
+    processes.most(0)
+    run(choosing("band"), choosy_parts(choosing("band"), processes), again)
 
 
 def free_port() -> int:

@@ -20,9 +20,9 @@ from maquette.training.distributed import Processes
 from maquette.training.loop import run
 from tests.tiny import save_tiny
 from tests.training.ranks import LAYOUTS, ROOT, everything, finish, gradients, parts_of, start, unclipped
-from tests.training.test_loop import weights
+from tests.training.test_loop import assert_same_run, weights
 
-ROUGH = {"sampler_drift": 1e-6, "outside_mass": 0.02}
+ROUGH = {"sampler_drift": 1e-6, "outside_mass": 0.02, "evaluator/alignment": 1e-5}
 """Metrics that may differ by more than rounding: drift is rounding itself, mass outside is measured on each process's first rows."""
 
 
@@ -55,7 +55,7 @@ def test_micro_batches_add_up_to_the_gradients_of_one(runs: tuple[Path, Path], t
         torch.testing.assert_close(parts[name], value, atol=1e-6, rtol=0, msg=name)
 
 
-@pytest.mark.parametrize("work", ["steps", "updates"])
+@pytest.mark.parametrize("work", ["steps", "updates", "dynamic"])
 @pytest.mark.parametrize("layout", LAYOUTS)
 def test_two_processes_have_the_weights_and_metrics_of_one(runs: tuple[Path, Path], layout: str, work: str):
     one, two = runs[0] / f"{LAYOUTS[0]}-{work}", runs[1] / f"{layout}-{work}"
@@ -68,6 +68,30 @@ def test_two_processes_have_the_weights_and_metrics_of_one(runs: tuple[Path, Pat
         for key, value in ours.items():
             if not key.startswith(("seconds/", "memory")):
                 assert theirs[key] == pytest.approx(value, rel=1e-5, abs=ROUGH.get(key, 1e-6)), key
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_dynamic_sampling_keeps_the_same_groups_however_many_share_them(runs: tuple[Path, Path], layout: str):
+    one, two = (
+        json.loads((folder / f"{name}-dynamic-kept.json").read_text())
+        for folder, name in zip(runs, (LAYOUTS[0], layout), strict=True)
+    )
+    assert [len(own) for own in two] == [1, 2] and [name for own in two for name in own] == one[0]
+    assert all(int(name) % 2 for name in one[0])  # those that teach
+    ours, theirs = (
+        load_file(folder / f"{name}-dynamic-gradients.safetensors")
+        for folder, name in zip(runs, (LAYOUTS[0], layout), strict=True)
+    )
+    assert sum(float(value.abs().sum()) for value in ours.values()) > 0.1
+    for name, value in ours.items():
+        torch.testing.assert_close(theirs[name], value, atol=1e-6, rtol=0, msg=name)
+    dropped = [line["dynamic/dropped"] for line in read_metrics(runs[1] / f"{layout}-dynamic" / "metrics.jsonl")]
+    assert len(dropped) == 3 and sum(dropped) > 0
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_dynamic_sampling_of_two_processes_resumes_bit_for_bit(runs: tuple[Path, Path], layout: str):
+    assert_same_run(runs[1] / f"{layout}-dynamic", runs[1] / f"{layout}-dynamic-again")
 
 
 @pytest.mark.parametrize("layout", LAYOUTS)

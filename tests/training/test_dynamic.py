@@ -8,8 +8,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from jaxtyping import Float
-from torch import Tensor
 
 from maquette.config import DynamicConfig, RewardWeights, StageSpec
 from maquette.tracking import read_metrics
@@ -18,7 +16,7 @@ from maquette.training.groups import Answered, gather_groups
 from maquette.training.loop import run
 from maquette.types import Cameras, Generation, Mesh, Prompt, Rollouts, Scores, StageOutput, Views, Voxels
 from tests.training.test_loop import assert_same_run
-from tests.training.toys import micro_config, micro_parts
+from tests.training.toys import Choosy, micro_config, micro_parts
 
 CHAIN = (
     StageSpec("a", from_next=1.0, rewards=RewardWeights(parts=1.0)),
@@ -171,23 +169,6 @@ def test_groups_of_several_rounds_are_one_batch():
 def test_the_state_comes_back_to_the_bit():
     state = RunState(7, 12345, ((0.1 + 0.2, 1 / 3), ()))
     assert RunState.from_json(state.to_json()) == state
-
-
-@dataclass
-class Choosy:
-    """Likes only answers to some prompts; to the others every answer is worth the same. May break off at its n-th call."""
-
-    breaks_at: int = 0
-    name: str = "preference"
-    higher_is: str = "n/a"
-    worst: float = 0.0
-
-    def score(self, generation: Generation, stage: int) -> Float[Tensor, " a"]:
-        self.breaks_at -= 1
-        if not self.breaks_at:
-            raise KeyboardInterrupt
-        low = (generation.stages[stage].codes < 16).float().mean(1)
-        return torch.stack([low[i] if int(generation.prompt_of(i).id) % 2 else low[i] * 0 for i in range(len(low))])
 
 
 @pytest.mark.parametrize("rule", ["exact", "band"])

@@ -55,6 +55,31 @@ def test_each_trouble_is_said_in_words(change: dict[str, tuple[float, float]], w
     assert [words in text for text in alarms(troubled)] == [True]
 
 
+def looked(course: tuple[float, ...], part: tuple[float, float] = (1.0, 1.5)) -> list[dict[str, float]]:
+    """A run of which every fourth step has a look of the evaluators."""
+    made = lines(**(HEALTHY | {"reward__fine__parts": part}))
+    for line, value in zip(made[::4], course, strict=True):
+        line["evaluator/alignment"] = value
+    return made
+
+
+def test_evaluators_that_fall_while_rewards_rise_are_said_in_words():
+    falling = (0.48, 0.47, 0.48, 0.40, 0.33, 0.34)
+    (said,) = alarms(looked(falling))
+    assert "Rewards rise while the evaluators, which never reward, fall: alignment 0.477 → 0.357" in said
+    assert alarms(looked((0.48, 0.47, 0.48, 0.47, 0.48, 0.475))) == []  # within the noise of the looks
+    assert alarms(looked(falling[::-1])) == []
+    part_ways = alarms(looked(falling, part=(1.0, 0.5)))  # as many parts fall as rise: another trouble
+    assert len(part_ways) == 1 and "part ways" in part_ways[0]
+    assert alarms([line for line in looked(falling) if line["step"] < 2 * WINDOW]) == []  # too few looks yet
+
+
+def test_the_table_keeps_what_the_evaluators_last_said():
+    course = looked((0.48, 0.47, 0.48, 0.40, 0.33, 0.34))
+    assert "evaluator/alignment" not in course[-1]
+    assert table(course, STEPS, 0.0).row_count == table(lines(**HEALTHY), STEPS, 0.0).row_count + 1
+
+
 def test_nothing_is_said_before_two_windows_are_done():
     assert alarms(lines(kl=(0.001, 90.0))[: 2 * WINDOW - 1]) == [] and alarms([]) == []
 

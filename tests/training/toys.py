@@ -48,6 +48,23 @@ class Redness:
         return torch.where(torch.from_numpy(output.failed), torch.tensor(self.worst), red)
 
 
+@dataclass
+class Choosy:
+    """Likes only answers to some prompts; to the others every answer is worth the same. May break off at its n-th call."""
+
+    breaks_at: int = 0
+    name: str = "preference"
+    higher_is: str = "n/a"
+    worst: float = 0.0
+
+    def score(self, generation: Generation, stage: int) -> Float[Tensor, " a"]:
+        self.breaks_at -= 1
+        if not self.breaks_at:
+            raise KeyboardInterrupt
+        low = (generation.stages[stage].codes < 16).float().mean(1)
+        return torch.stack([low[i] if int(generation.prompt_of(i).id) % 2 else low[i] * 0 for i in range(len(low))])
+
+
 COARSE = StageSpec("coarse", "semantic-plan", ("prompt",), "grey", 1.0, 6, RewardWeights(preference=1.0))
 FINE = StageSpec(
     "fine", "visual-detail", ("prompt", "coarse.reasoning"), "colour", 0.0, 6, RewardWeights(preference=1.0)

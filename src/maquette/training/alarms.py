@@ -16,6 +16,8 @@ KL_FAR = 0.5
 """Nats a token from the base at which the policy is called far away, if it still grows."""
 GROWTH = 1.5
 """How many times as far as a window ago is growth."""
+PROBES = 3
+"""Looks of the evaluators whose mean is compared: the first so many with the last so many."""
 APART = 2.0
 """Standard errors by which two reward parts must have moved to be called moved."""
 
@@ -26,7 +28,7 @@ def alarms(lines: Sequence[Line]) -> list[str]:
         return []
     found = [_silent(lines[-1])]
     if len(lines) >= 2 * WINDOW:
-        found += [rule(lines) for rule in (_runaway, _collapse, _entropy, _diverging)]
+        found += [rule(lines) for rule in (_overtrained, _runaway, _collapse, _entropy, _diverging)]
     return [text for texts in found for text in texts]
 
 
@@ -60,6 +62,25 @@ def _runaway(lines: Sequence[Line]) -> list[str]:
     return [
         f"The policy runs away from its base: KL {_mean(before):.2f} → {_mean(now):.2f} nats a token within {2 * WINDOW} steps. "
         "Raise algorithm.kl_beta or lower optimiser.lr."
+    ]
+
+
+def _overtrained(lines: Sequence[Line]) -> list[str]:
+    """More reward parts rise than fall, and those who do not reward see it get worse (the paper's over-training)."""
+    ways = [direction(*ends(lines, key)) for key in _names(lines, "reward/")]
+    if sum(ways) <= 0:
+        return []
+    fallen = []
+    for key in _names(lines, "evaluator/"):
+        looks = [float(x) for line in lines if (x := line.get(key)) is not None]
+        before, now = looks[:PROBES], looks[-PROBES:]
+        if len(looks) >= 2 * PROBES and direction(before, now) < 0:
+            fallen.append(f"{key.removeprefix('evaluator/')} {_mean(before):.3f} → {_mean(now):.3f}")
+    if not fallen:
+        return []
+    return [
+        f"Rewards rise while the evaluators, which never reward, fall: {', '.join(fallen)}. The policy learns to please its judges; "
+        "take an earlier checkpoint, raise algorithm.kl_beta or lower optimiser.lr."
     ]
 
 

@@ -8,7 +8,7 @@ processes share it (beyond the order of sums). `accelerate launch` (or torchrun)
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from typing import Literal, TypeVar
@@ -22,8 +22,6 @@ from torch import Tensor, nn
 from torch.distributed.device_mesh import init_device_mesh
 from torch.distributed.fsdp import fully_shard
 from torch.nn.parallel import DistributedDataParallel
-
-from maquette.types import Scores
 
 T = TypeVar("T")
 Layout = Literal["replicated", "sharded"]
@@ -69,7 +67,11 @@ class Processes:
             raise ValueError(
                 f"{items} prompts cannot be shared by {self.count} processes: raise prompts_per_step or launch fewer."
             )
-        return range(items * self.rank // self.count, items * (self.rank + 1) // self.count)
+        return self.shares(items)[self.rank]
+
+    def shares(self, items: int) -> list[range]:
+        """Everybody's places, by rank; of fewer items than processes some get none."""
+        return [range(items * r // self.count, items * (r + 1) // self.count) for r in range(self.count)]
 
     def spread(self, policy: nn.Module) -> nn.Module:
         """The policy as the update should call it: a wrapper that averages gradients, or (in place) with sharded weights."""
@@ -123,6 +125,15 @@ class Processes:
         dist.all_gather_object(found, one)
         return found  # type: ignore[return-value]
 
+    def pass_on(self, one: T | None, giver: int, taker: int) -> T | None:
+        """`one` from process `giver` to process `taker`, who gets it; everybody calls it, in the same order, the others do nothing."""
+        parcel: list[T | None] = [one]
+        if giver != taker and self.rank == giver:
+            dist.send_object_list(parcel, dst=taker, device=self.device)
+        if giver != taker and self.rank == taker:
+            dist.recv_object_list(parcel, src=giver, device=self.device)
+        return parcel[0] if self.rank == taker else None
+
     def first_does(self, work: Callable[[], T]) -> T:
         """The first process works, all others wait and get its result. A ValueError of it is raised everywhere."""
         if self.count == 1:
@@ -143,13 +154,3 @@ class Processes:
         if self.count > 1 and dist.is_initialized():
             self.most(0)
             dist.destroy_process_group()
-
-
-def join_scores(parts: Sequence[Scores]) -> Scores:
-    """The scores of consecutive answers as one."""
-    return Scores(
-        parts[0].names,
-        torch.cat([part.values for part in parts], 1),
-        torch.cat([part.missing for part in parts], 1),
-        torch.cat([part.failed for part in parts]),
-    )

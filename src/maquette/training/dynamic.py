@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
+from typing import TypeVar
 
 import numpy as np
 import torch
@@ -19,9 +21,11 @@ from maquette.config import DynamicConfig, StageSpec
 from maquette.training.advantages import Mixing, mix, returns
 from maquette.training.batches import draw_prompts
 from maquette.training.checkpoint import ALONE
-from maquette.training.distributed import Processes, join_scores
-from maquette.training.groups import Answered, gather_groups
+from maquette.training.distributed import Processes
+from maquette.training.groups import Answered, deal_groups, join_scores, scores_of
 from maquette.types import Prompt, Scores
+
+T = TypeVar("T")
 
 SAME = 1e-9
 """Returns closer than this, relative to their size, are equal."""
@@ -89,7 +93,8 @@ def collect(
     Each round asks for as many fresh prompts as are missing. What is still missing when the budget or the prompt set is spent is
     made up by groups that were dropped; their stages are not informative, so their advantages are 0 and only the KL sees them.
 
-    Of several processes each answers its share of the prompts; all know all scores. Without dynamic sampling there is one round.
+    Of several processes each answers its share of a round's prompts (where there is none for it the first, which counts nowhere). All
+    know all scores, the first decides, and groups change hands so that the batch is shared evenly. Not dynamic: one round.
     """
     rounds: list[Answered] = []
     everybodys: list[Scores] = []
@@ -104,28 +109,45 @@ def collect(
         taken += [prompt.id for prompt in drawn]
         left -= fresh
         rounds.append(answer(drawn, len(rounds)))
-        everybodys.append(join_scores(processes.gather(rounds[-1].scores)))
+        everybodys.append(join_scores(_real(rounds[-1].scores, fresh, processes)))
         found = group_returns(everybodys[-1], stages, group_size=rounds[-1].generation.group_size, mixing=mixing)
-        verdicts.append(informative(found, state.means, settings))
+        # Machines of unlike make may round unlike, and then some would wait for a round that others do not begin.
+        verdicts.append(processes.first_does(partial(informative, found, state.means, settings)))
         means.append(torch.where(found.judged, found.raw.mean(1), torch.nan))
         for group, useful in enumerate(verdicts[-1].any(1).tolist()):
             (kept if useful else dropped).append((len(rounds) - 1, group))
-    chosen = sorted(kept + dropped[: size - len(kept)])
-    total, spent = _tokens(rounds, dropped, processes)
+    sizes, chosen = list(map(len, verdicts)), sorted(kept + dropped[: size - len(kept)])
+    total, spent = _tokens(rounds, sizes, dropped, processes)
     drops = _drops(settings, rounds=len(rounds), dropped=len(dropped), filled=size - len(kept), tokens=spent)
-    answered = gather_groups(rounds, chosen) if processes.count == 1 else rounds[0]
     return Collected(
-        answered,
-        answered.scores if processes.count == 1 else everybodys[0],
+        deal_groups(rounds, sizes, chosen, processes),
+        _scores(everybodys, chosen, rounds[0].generation.group_size),
         torch.stack([verdicts[index][group] for index, group in chosen]),
         {"tokens/step": float(total), "tokens/total": float(state.tokens + total)} | drops,
         RunState(cursor, state.tokens + total, remember(state.means, torch.cat(means), settings.window)),
     )
 
 
-def _tokens(rounds: Sequence[Answered], dropped: Sequence[tuple[int, int]], processes: Processes) -> tuple[int, int]:
+def _real(own: T, groups: int, processes: Processes) -> list[T]:
+    """What everybody has of a round of so many groups, in order, without those who only kept step."""
+    return [one for one, share in zip(processes.gather(own), processes.shares(groups), strict=True) if share]
+
+
+def _scores(everybodys: Sequence[Scores], chosen: Sequence[tuple[int, int]], size: int) -> Scores:
+    """Those of the groups `(round, group)`, in that order."""
+    starts = np.cumsum([0, *(len(one.failed) for one in everybodys)])
+    answers = [int(starts[index]) + group * size + i for index, group in chosen for i in range(size)]
+    return scores_of(join_scores(everybodys), torch.tensor(answers))
+
+
+def _tokens(
+    rounds: Sequence[Answered], sizes: Sequence[int], dropped: Sequence[tuple[int, int]], processes: Processes
+) -> tuple[int, int]:
     """Sampled by everybody in all rounds, and of these in dropped groups."""
-    tokens = [[n for own in processes.gather(sampled_tokens(one)) for n in own] for one in rounds]
+    tokens = [
+        [n for own in _real(sampled_tokens(one), groups, processes) for n in own]
+        for one, groups in zip(rounds, sizes, strict=True)
+    ]
     return sum(map(sum, tokens)), sum(tokens[index][group] for index, group in dropped)
 
 

@@ -1,4 +1,4 @@
-"""Groups as units: the g answers to one prompt, with their scores, picked out of several rollouts and put together again."""
+"""Groups as units: the g answers to one prompt, with their scores, picked out of several rollouts, dealt and put together again."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from jaxtyping import Int64
 from torch import Tensor
 from torch.nn.functional import pad
 
+from maquette.training.distributed import Processes
 from maquette.types import Generation, Rollouts, Scores, StageOutput, Views, Voxels
 
 T = TypeVar("T")
@@ -23,6 +24,46 @@ class Answered:
 
     generation: Generation
     scores: Scores
+
+
+def deal_groups(
+    rounds: Sequence[Answered], sizes: Sequence[int], chosen: Sequence[tuple[int, int]], processes: Processes
+) -> Answered:
+    """This process's even share of the batch of the groups `(round, group)`, in that order.
+
+    `rounds` holds this process's share of each round, `sizes` how many groups the whole round had. A group whose place in the batch
+    belongs to another process than the one that answered it is sent there, whole; no other travels.
+    """
+    batch, pieces, own = processes.shares(len(chosen)), list(rounds), []
+    for place, (index, group) in enumerate(chosen):
+        shares = processes.shares(sizes[index])
+        giver, taker = (
+            next(r for r, share in enumerate(parts) if at in share) for parts, at in ((shares, group), (batch, place))
+        )
+        here = (index, group - shares[giver].start)
+        if giver == taker == processes.rank:
+            own.append(here)
+            continue
+        parcel = gather_groups(rounds, [here]) if giver == processes.rank else None
+        if (received := processes.pass_on(parcel, giver, taker)) is not None:
+            own.append((len(pieces), 0))
+            pieces.append(received)
+    return gather_groups(pieces, own)
+
+
+def join_scores(parts: Sequence[Scores]) -> Scores:
+    """The scores of consecutive answers as one."""
+    return Scores(
+        parts[0].names,
+        torch.cat([part.values for part in parts], 1),
+        torch.cat([part.missing for part in parts], 1),
+        torch.cat([part.failed for part in parts]),
+    )
+
+
+def scores_of(scores: Scores, answers: Int64[Tensor, " _"]) -> Scores:
+    """Those of some answers."""
+    return Scores(scores.names, scores.values[:, answers], scores.missing[:, answers], scores.failed[answers])
 
 
 def gather_groups(rounds: Sequence[Answered], chosen: Sequence[tuple[int, int]]) -> Answered:
@@ -50,16 +91,10 @@ def gather_groups(rounds: Sequence[Answered], chosen: Sequence[tuple[int, int]])
         group_size=size,
         rollouts=_rollouts([one.generation.rollouts for one in rounds], picked, place, stages),
         stages=tuple(_stage([one.generation.stages[s] for one in rounds], picked, place) for s in range(stages)),
-        warnings=tuple(text for one in rounds for text in one.generation.warnings),
+        warnings=tuple(dict.fromkeys(text for one in rounds for text in one.generation.warnings)),
     )
-    every = [one.scores for one in rounds]
-    scores = Scores(
-        every[0].names,
-        torch.cat([one.values[:, own] for one, own in zip(every, picked, strict=True)], 1)[:, place],
-        torch.cat([one.missing[:, own] for one, own in zip(every, picked, strict=True)], 1)[:, place],
-        torch.cat([one.failed[own] for one, own in zip(every, picked, strict=True)])[place],
-    )
-    return Answered(generation, scores)
+    scores = join_scores([scores_of(one.scores, own) for one, own in zip(rounds, picked, strict=True)])
+    return Answered(generation, scores_of(scores, place))
 
 
 def _rollouts(

@@ -71,8 +71,8 @@ class Monitor:
 
 
 def table(lines: Sequence[Line], steps: int, left: float) -> Table:
-    """Step and time; each reward part, entropies, KL, clip fraction, dropped groups, speed: the last value and its course."""
-    last = lines[-1]
+    """Step and time; each reward part, what the evaluators last saw, entropies, KL, clip fraction, dropped groups, speed."""
+    last = {key: line[key] for line in lines for key in line if key.startswith("evaluator/")} | dict(lines[-1])
     shown = Table(title=f"step {int(last['step'] or 0) + 1} of {steps}, {duration(left)} left", title_justify="left")
     for name in ("", "now", f"the last {WIDTH} steps"):
         shown.add_column(name, justify="right" if name == "now" else "left")
@@ -88,7 +88,10 @@ def table(lines: Sequence[Line], steps: int, left: float) -> Table:
 def rows(last: Line) -> list[tuple[str, str]]:
     """What the table shows of a step, in order: labels and keys, those that the step has."""
     grouped = [
-        key for prefix in ("reward/", "variety/", "entropy/", "failed/") for key in last if key.startswith(prefix)
+        key
+        for prefix in ("reward/", "evaluator/", "variety/", "entropy/", "failed/")
+        for key in last
+        if key.startswith(prefix)
     ]
     single = ["kl", "clip_fraction", "dynamic/dropped", "sampler_drift", "outside_mass", "grad_norm", "tokens/total"]
     labels = {"kl": "KL", "clip_fraction": "clip fraction", "dynamic/dropped": "dropped groups"}

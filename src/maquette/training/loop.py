@@ -29,12 +29,13 @@ from maquette.training.distributed import Processes
 from maquette.training.dynamic import Collected, RunState, collect
 from maquette.training.groups import Answered
 from maquette.training.live import Monitor
-from maquette.training.parts import Parts, load_parts, shared_by
+from maquette.training.parts import Parts, load_parts
+from maquette.training.probe import look
 from maquette.training.samples import best_of, choose_samples, log_samples, reasoning_lengths, summary, variety
 from maquette.training.update import Learner, make_optimizer, set_learning_rate, update
 from maquette.types import Generation, Prompt, Scores
 
-FREE_KEYS = ("steps", "sample_every", "checkpoint_every", "keep_checkpoints", "track")
+FREE_KEYS = ("steps", "probe_every", "probe_prompts", "sample_every", "checkpoint_every", "keep_checkpoints", "track")
 """May differ when a run is resumed: they change how long it runs and what is written, never a number."""
 
 
@@ -47,7 +48,7 @@ def train(config: Config, out: Path, *, resume: bool = False, command: str = "")
     already, or was made by another config; a reward, loss or gradient that is not finite.
     """
     processes = Processes.join()
-    shared_by(config, processes)
+    processes.share(config.prompts_per_step)  # refused before anything is loaded
     parts = load_parts(config, processes)
     processes.first_does(lambda: prepare_folder(config, out, resume=resume, command=command))
     trained = run(config, parts, out)
@@ -114,6 +115,7 @@ def train_step(
 ) -> tuple[dict[str, float], RunState]:
     """One batch of prompts, from text to new weights; its numbers, which are those of all processes, and where the run then stands."""
     clock, processes = Stopwatch(), parts.processes
+    probed = probe(config, parts, step, clock)
     with clock("step"):
         collected = collect_groups(config, parts, step, state, clock)
         mine = processes.share(config.prompts_per_step)
@@ -147,7 +149,23 @@ def train_step(
     seconds = {f"seconds/{name}": value for name, value in clock.seconds.items()}
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
     seen = describe_step(config, collected, processes) | parts.ensemble.costs()
-    return seen | collected.numbers | measured | {"lr": rate, "memory_gib": peak} | seconds, collected.state
+    return seen | probed | collected.numbers | measured | {"lr": rate, "memory_gib": peak} | seconds, collected.state
+
+
+def probe(config: Config, parts: Parts, step: int, clock: Stopwatch) -> dict[str, float]:
+    """What the evaluators say of the policy as it enters this step, where it is their turn."""
+    if parts.probe is None or step % config.probe_every:
+        return {}
+    with clock("probe"):
+        return look(
+            parts.probe,
+            config.stages,
+            engine=parts.engine,
+            codec=parts.codec,
+            mesher=parts.mesher,
+            temperature=config.temperature,
+            processes=parts.processes,
+        )
 
 
 def describe_step(config: Config, collected: Collected, processes: Processes) -> dict[str, float]:
@@ -164,11 +182,11 @@ def collect_groups(config: Config, parts: Parts, step: int, state: RunState, clo
     """The step's batch of groups: rolled out and scored, in several rounds where sampling is dynamic."""
 
     def answer(prompts: tuple[Prompt, ...], number: int) -> Answered:
-        mine = parts.processes.share(len(prompts))
+        mine = parts.processes.shares(len(prompts))[parts.processes.rank]
         generation = roll_out(
             config,
             parts,
-            prompts[mine.start : mine.stop],
+            prompts[mine.start : mine.stop] or prompts[:1],
             step,
             clock,
             number=number,

@@ -24,6 +24,7 @@ from maquette.training.advantages import ADVANTAGES
 from maquette.training.checkpoint import ALONE
 from maquette.training.distributed import Processes
 from maquette.training.losses import LOSSES
+from maquette.training.probe import Probe, open_probe
 from maquette.types import Cameras, Prompt
 
 
@@ -41,6 +42,8 @@ class Parts:
     prompts: Sequence[Prompt]
     ensemble: Ensemble
     processes: Processes = field(default_factory=Processes)
+    probe: Probe | None = None
+    """Who looks on without rewarding; None: nobody."""
 
 
 def load_parts(config: Config, processes: Processes = ALONE) -> Parts:
@@ -85,6 +88,7 @@ def load_parts(config: Config, processes: Processes = ALONE) -> Parts:
         prompts=prompts,
         ensemble=build_ensemble(config.stages, reduce=config.reduce, judges=config.judges),
         processes=processes,
+        probe=open_probe(config),
     )
 
 
@@ -95,16 +99,6 @@ def open_engine(
     if name == "vllm":
         return VllmEngine.open(policy, codes)
     return LockstepEngine(policy, codes, torch.bfloat16 if precision == "bfloat16" else policy.dtype)
-
-
-def shared_by(config: Config, processes: Processes) -> None:
-    """ValueError where these processes cannot share the run."""
-    processes.share(config.prompts_per_step)
-    if config.dynamic.enabled and processes.count > 1:
-        raise ValueError(
-            f"dynamic.enabled is true and {processes.count} processes were launched: dynamic sampling runs in one process; "
-            "set dynamic.enabled to false or launch one."
-        )
 
 
 def known_algorithm(config: Config) -> None:
