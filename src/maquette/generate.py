@@ -18,7 +18,7 @@ from maquette.prompts.instructions import SYSTEM, instruction, user_turn
 from maquette.protocols import ChatTokenizer, Mesher, RolloutEngine, Sampling
 from maquette.rendering.rasterise import render
 from maquette.tracking import Stopwatch
-from maquette.types import Cameras, Generation, Prompt, Rollouts, SegmentKind, StageOutput, Voxels
+from maquette.types import Cameras, Generation, Prompt, Rollouts, SeenImage, SegmentKind, StageOutput, Voxels
 
 
 def generate(
@@ -46,14 +46,15 @@ def generate(
     if not prompts:
         raise ValueError("There are no prompts; give at least one.")
     requests, warnings = cut_requests(prompts, engine.tokenizer)
+    images = [engine.look_at(prompt.image) if prompt.image else None for prompt in prompts]
     outputs: list[StageOutput] = []
     rows: list[Rollouts] = []
     for index, stage in enumerate(stages):
-        turns = _turns(requests, stage, outputs, engine.tokenizer, group_size)
+        turns, shown = _turns(requests, images, stage, outputs, engine.tokenizer, group_size)
         drawing = _stage_sampling(sampling, stage, index)
         with clock("decode"):
             # without a stage before it, the answers of one prompt share its prefill
-            rollouts = engine.decode(turns, group_size if not outputs else 1, drawing)
+            rollouts = engine.decode(turns, group_size if not outputs else 1, drawing, shown)
         written = read_answers(rollouts, engine.tokenizer, codec.codes_per_shape)
         asked = [text for text in requests for _ in range(group_size)]
         said = [own or text for own, text in zip(written.reasoning, asked, strict=True)]
@@ -85,23 +86,27 @@ def cut_requests(prompts: Sequence[Prompt], tokenizer: ChatTokenizer) -> tuple[l
 
 def _turns(
     requests: Sequence[str],
+    images: Sequence[SeenImage | None],
     stage: StageSpec,
     before: Sequence[StageOutput],
     tokenizer: ChatTokenizer,
     group_size: int,
-) -> list[list[int]]:
-    """Prompt tokens of a stage: one row per prompt for the first stage, one per answer for later ones."""
-    system = SYSTEM[tokenizer.size]
-    if not before:
-        return [tokenizer.chat(user_turn(text, stage.instruction, wording=tokenizer.size), system) for text in requests]
-    turns = []
-    for answer in range(len(requests) * group_size):
+) -> tuple[list[list[int]], list[SeenImage | None]]:
+    """Prompt tokens of a stage and the picture of each: a row per prompt for the first stage, one per answer for later ones.
+
+    What sees the prompt sees its picture.
+    """
+    system, repeats = SYSTEM[tokenizer.size], group_size if before else 1
+    turns, shown = [], []
+    for answer in range(len(requests) * repeats):
         plan = "\n".join(o.reasoning[answer] for o in before if f"{o.name}.reasoning" in stage.sees)
         seen = [o.codes[answer] for o in before if f"{o.name}.codes" in stage.sees]
         codes = tuple(code for row in seen for code in row.tolist() if code >= 0)
-        request = requests[answer // group_size]
-        turns.append(tokenizer.chat(user_turn(request, stage.instruction, plan, codes, tokenizer.size), system))
-    return turns
+        image = images[answer // repeats]
+        pieces = user_turn(requests[answer // repeats], stage.instruction, plan, codes, tokenizer.size)
+        turns.append(tokenizer.chat(pieces, system, 0 if image is None else len(image.features)))
+        shown.append(image)
+    return turns, shown
 
 
 def _stage_sampling(sampling: Sampling, stage: StageSpec, index: int) -> Sampling:
@@ -172,4 +177,5 @@ def interleave(stages: Sequence[Rollouts]) -> Rollouts:
         logprobs=rows([s.logprobs for s in stages], none),
         answer=torch.arange(answers).repeat_interleave(len(stages)),
         stage=torch.arange(len(stages)).repeat(answers),
+        images=tuple(image for row in zip(*(s.images for s in stages), strict=True) for image in row),
     )
