@@ -19,7 +19,7 @@ ORDER: tuple[set[str], ...] = (
     {"config_checks"},
     {"config_file"},
     {"runs"},
-    {"tracking", "optimisers"},
+    {"tracking", "optimisers", "posting"},
     {"shape", "rendering"},
     {"corpus"},
     {"codec", "prompts"},

@@ -176,8 +176,12 @@ class PolicyConfig:
     """Their product is scaled by alpha / rank."""
     gradient_checkpointing: bool = False
     """Layers are computed again in the backward pass: a third more time, a tenth of the activations."""
-    engine: Literal["lockstep", "vllm"] = "lockstep"
-    """Who decodes: this process's own weights in step, or vLLM in this process."""
+    engine: Literal["lockstep", "vllm", "vllm-server"] = "lockstep"
+    """Who decodes: this process's own weights in step, vLLM in this process, or vLLM behind `servers`."""
+    servers: tuple[str, ...] = ()
+    """Addresses of vLLM servers up to and with /v1, for engine vllm-server."""
+    served_adapters: str = "runs/served-adapters"
+    """Folder where adapters are written for those servers to read."""
 
 
 @dataclass(frozen=True)

@@ -30,7 +30,8 @@ def load_prompts(name: str, *, count: int = 0, seed: int = 0) -> tuple[Prompt, .
     `name` is a shipped suite (`mini`, `mini-dev`, `quickstart`, `mme-3dr`), `train` (`count` prompts of random train designs and
     random caption lengths, by `seed`), `toys4k:FOLDER`, or a file: .txt (one prompt a line, as T3Bench's lists), .csv and .json
     (a text by the name of text, prompt, caption or captions; if there, id or sha256, category, family, image), .jsonl (the same, or
-    the fields of `Prompt`). An image is a file, its path relative to the prompt file's folder. A list of captions, even one written as text, stands for its first. Raises ValueError with the place of the fault.
+    the fields of `Prompt`). An image is a file, its path relative to the prompt file's folder. A list of captions, even one written
+    as text, stands for its first. Raises ValueError with the place of the fault.
     """
     if name == "train":
         return train_prompts(count or 1024, seed)

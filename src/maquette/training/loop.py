@@ -61,6 +61,8 @@ def run(config: Config, parts: Parts, out: Path) -> Path:
     found = processes.first_does(lambda: list_checkpoints(checkpoints))
     start = load_checkpoint(found[-1], parts.policy, learner.optimizer) if found else 0
     state = RunState.from_json(load_run(found[-1])) if found else RunState()
+    if found:
+        parts.engine.load_weights(parts.policy.state_dict())  # an engine with weights of its own still has the start's
     settings = asdict(config)
     tracker = open_trackers(out, config.track, settings=settings, resume_at=start) if processes.first else Trackers(())
     with ExitStack() as stack:

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Literal
+from pathlib import Path
 
 from torch import nn
 
 from maquette.codec.voxel_codec import VoxelCodec
-from maquette.config import Config
+from maquette.config import Config, PolicyConfig
 from maquette.policy.lockstep import LockstepEngine
 from maquette.policy.model import Policy, open_policy, reference_of
+from maquette.policy.served_engine import ServedVllmEngine, ServerSettings
 from maquette.policy.vllm_engine import VllmEngine
 from maquette.prompts.sets import load_prompts
 from maquette.protocols import Mesher, RolloutEngine
@@ -76,7 +77,7 @@ def load_parts(config: Config, processes: Processes = ALONE) -> Parts:
     return Parts(
         policy=policy,
         reference=reference_of(policy, device=device, weights=own.weights) if needs_reference else None,
-        engine=open_engine(own.engine, policy, codec.codes_per_shape),
+        engine=open_engine(own, policy, codec.codes_per_shape),
         codec=codec,
         mesher=mesher,
         cameras=CAMERAS[config.cameras],
@@ -86,16 +87,22 @@ def load_parts(config: Config, processes: Processes = ALONE) -> Parts:
     )
 
 
-def open_engine(name: Literal["lockstep", "vllm"], policy: Policy, codes: int) -> RolloutEngine:
+def open_engine(settings: PolicyConfig, policy: Policy, codes: int) -> RolloutEngine:
     """Who decodes; lockstep in the type that the weights are held in."""
-    if name == "vllm":
+    if settings.engine == "vllm":
         return VllmEngine.open(policy, codes)
+    if settings.engine == "vllm-server":
+        return ServedVllmEngine(policy, codes, ServerSettings(settings.servers, Path(settings.served_adapters)))
     return LockstepEngine(policy, codes, policy.dtype)
 
 
 def shared_by(config: Config, processes: Processes) -> None:
     """ValueError where these processes cannot share the run."""
     processes.share(config.prompts_per_step)
+    if config.policy.engine == "vllm-server" and processes.count > 1:
+        raise ValueError(
+            f"policy.engine is vllm-server and {processes.count} processes were launched: adapters are sent by one; launch one."
+        )
     if config.dynamic.enabled and processes.count > 1:
         raise ValueError(
             f"dynamic.enabled is true and {processes.count} processes were launched: dynamic sampling runs in one process; "
