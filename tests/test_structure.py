@@ -21,7 +21,7 @@ ORDER: tuple[set[str], ...] = (
     {"runs"},
     {"tracking", "optimisers", "posting"},
     {"shape", "rendering"},
-    {"corpus"},
+    {"corpus", "gaussian_views"},
     {"codec", "prompts"},
     {"rewards", "policy"},
     {"generate"},

@@ -216,8 +216,8 @@ class Config:
     """From gradient to weights."""
     policy: PolicyConfig = field(default_factory=PolicyConfig)
     """How the model is held and decoded."""
-    mesher: Literal["surface", "trellis"] = "surface"
-    """Who makes meshes of voxels: the iso-surface, or an installed TRELLIS (its paint too)."""
+    mesher: Literal["surface", "trellis", "trellis-gaussians"] = "surface"
+    """Who makes meshes of voxels: the iso-surface, an installed TRELLIS with its paint, or the iso-surface painted by its Gaussians."""
     paint_text: Literal["prompt", "reasoning"] = "prompt"
     """What TRELLIS is told of an answer (the paper does not say)."""
     judges: str = ""

@@ -14,6 +14,7 @@ from torch.nn.functional import pad
 
 from maquette.codec.voxel_codec import VoxelCodec
 from maquette.config import StageSpec
+from maquette.gaussian_views import GaussianPainter
 from maquette.prompts.instructions import SYSTEM, instruction, user_turn
 from maquette.protocols import ChatTokenizer, Mesher, RolloutEngine, Sampling
 from maquette.rendering.rasterise import render
@@ -34,11 +35,13 @@ def generate(
     render_size: int = 64,
     antialias: bool = True,
     paint_text: Literal["prompt", "reasoning"] = "prompt",
+    painter: GaussianPainter | None = None,
     clock: Stopwatch | None = None,
 ) -> Generation:
     """`group_size` answers to every prompt, each a chain of `stages`; every stage decoded, meshed and drawn.
 
     `paint_text`: what a mesher that paints by text is told of an answer; an answer without reasoning is painted by its prompt.
+    `painter` draws the colours of painted stages in the mesher's place.
     A stage's own `max_reasoning` takes the place of the sampling's. Malformed or empty answers are data (`failed`). `clock`
     gathers seconds under `decode`, `shape` and `render`. ValueError: no prompts, an empty prompt, an unknown instruction.
     """
@@ -59,7 +62,12 @@ def generate(
         asked = [text for text in requests for _ in range(group_size)]
         said = [own or text for own, text in zip(written.reasoning, asked, strict=True)]
         texts = said if paint_text == "reasoning" else asked
-        outputs.append(_shown(written, stage, codec, mesher, texts, cameras, render_size, antialias, clock))
+        drawn = _shown(written, stage, codec, mesher, texts, cameras, render_size, antialias, clock)
+        if painter is not None and stage.paint == "colour":
+            with clock("render"):
+                rgb = painter.paint(drawn.voxels, texts, cameras, render_size)
+            drawn = replace(drawn, views=replace(drawn.views, rgb=rgb))
+        outputs.append(drawn)
         rows.append(rollouts)
     return Generation(tuple(prompts), group_size, interleave(rows), tuple(outputs), warnings)
 

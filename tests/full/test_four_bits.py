@@ -34,7 +34,7 @@ def test_without_bitsandbytes_the_command_is_given(tmp_path: Path):
 
 @installed
 def test_weights_in_four_bits_score_and_decode_alike(tmp_path: Path):
-    folder = shapellm_folder(tmp_path, hidden=WIDE)
+    folder = shapellm_folder(tmp_path, hidden=WIDE, scale=1.0)
     with pytest.raises(ValueError, match="4bit holds frozen weights only"):
         open_policy(folder, weights="4bit")
     policy = shaken(open_policy(folder, weights="4bit", lora_rank=4), 0.1)
@@ -47,7 +47,8 @@ def test_weights_in_four_bits_score_and_decode_alike(tmp_path: Path):
     assert 0 < error < 0.16  # half the widest gap between two of NF4's sixteen values
     rollouts = decoded(policy)
     ours = sequence_logprobs(policy, rollouts).logprobs
-    torch.testing.assert_close(ours[rollouts.sampled], rollouts.logprobs[rollouts.sampled], atol=0.1, rtol=0)
+    drift = (ours - rollouts.logprobs)[rollouts.sampled].abs()  # products are in bfloat16, in another order
+    assert drift.max() < 0.1 and drift.mean() < 0.02
 
 
 @installed

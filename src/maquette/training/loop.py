@@ -215,6 +215,7 @@ def roll_out(
         sampling=Sampling(temperature=config.temperature, seed=seed, first_row=first_row),
         render_size=config.render_size,
         paint_text=config.paint_text,
+        painter=parts.painter,
         clock=clock,
     )
 

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Literal
 
 from torch import nn
 
 from maquette.codec.voxel_codec import VoxelCodec
 from maquette.config import Config, PolicyConfig
+from maquette.gaussian_views import GaussianPainter
 from maquette.policy.lockstep import LockstepEngine
 from maquette.policy.model import Policy, open_policy, reference_of
 from maquette.policy.served_engine import ServedVllmEngine, ServerSettings
@@ -41,6 +43,8 @@ class Parts:
     prompts: Sequence[Prompt]
     ensemble: Ensemble
     processes: Processes = field(default_factory=Processes)
+    painter: GaussianPainter | None = None
+    """Who draws painted stages in the mesher's place; None: their mesh is drawn."""
 
 
 def load_parts(config: Config, processes: Processes = ALONE) -> Parts:
@@ -55,7 +59,7 @@ def load_parts(config: Config, processes: Processes = ALONE) -> Parts:
             "lower prompts_per_step or add prompts."
         )
     # what may be missing and is quick to ask comes before what takes minutes to load
-    mesher = TrellisMesher.open() if config.mesher == "trellis" else SurfaceMesher()
+    mesher, painter = open_mesher(config.mesher)
     own = config.policy
     device = own.device if processes.count == 1 else str(processes.device)
     policy = open_policy(
@@ -80,11 +84,20 @@ def load_parts(config: Config, processes: Processes = ALONE) -> Parts:
         engine=open_engine(own, policy, codec.codes_per_shape),
         codec=codec,
         mesher=mesher,
+        painter=painter,
         cameras=CAMERAS[config.cameras],
         prompts=prompts,
         ensemble=build_ensemble(config.stages, reduce=config.reduce, judges=config.judges),
         processes=processes,
     )
+
+
+def open_mesher(name: Literal["surface", "trellis", "trellis-gaussians"]) -> tuple[Mesher, GaussianPainter | None]:
+    """Who makes meshes, and who paints where that is not the mesher."""
+    if name == "surface":
+        return SurfaceMesher(), None
+    trellis = TrellisMesher.open()
+    return (trellis, None) if name == "trellis" else (SurfaceMesher(), GaussianPainter(trellis))
 
 
 def open_engine(settings: PolicyConfig, policy: Policy, codes: int) -> RolloutEngine:
