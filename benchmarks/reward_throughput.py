@@ -3,9 +3,10 @@
     python benchmarks/reward_throughput.py [--answers 2] [--threads 1] [--full-clip]
                                           # writes benchmarks/results/reward_throughput.json
 
-Tiny scorers with their shipped weights; CLIP and HPS at their published geometries (ViT-L/14, ViT-H/14) with random weights, whose values do not
-change the time; judges against an HTTP server on this machine that answers at once, which measures our client alone: pictures into PNG and
-base64, requests, parsing. What a real judge takes is stated, not measured: `--seconds-per-request` under `--at-once` requests.
+Tiny scorers with their shipped weights; the vision towers of CLIP and HPS at their published geometries (ViT-L/14, ViT-H/14) with
+random weights, whose values do not change the time; judges against an HTTP server on this machine that answers at once, which
+measures our client alone: pictures into PNG and base64, requests, parsing. What a real judge takes is stated and not measured:
+`--seconds-per-request` at `--at-once` requests under way.
 """
 
 from __future__ import annotations
