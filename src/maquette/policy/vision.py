@@ -22,7 +22,7 @@ from maquette.policy.folders import find_model
 from maquette.types import SeenImage
 
 SIDE = 512
-"""Pixels: what ShapeLLM-Omni was shown (512 × 512 on white, its paper's §4.1), 324 tokens after the processor's rounding."""
+"""Pixels: what ShapeLLM-Omni was shown (512 × 512 on white), 324 tokens after the processor's rounding."""
 MOST_PIXELS = 64_000_000
 """A picture of more is refused before it is unpacked."""
 PROCESSOR = "preprocessor_config.json"
