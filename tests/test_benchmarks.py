@@ -10,6 +10,9 @@ from types import ModuleType
 import pytest
 import torch
 
+from maquette.codec.model import Geometry, VoxelVQVAE
+from maquette.rewards.judges_file import SERVED
+
 BENCHMARKS = Path(__file__).resolve().parents[1] / "benchmarks"
 
 
@@ -97,3 +100,32 @@ def test_our_side_of_the_comparison_with_trl_samples_what_it_says(script, tmp_pa
     assert len(measured["seconds"]) == 1 and set(measured["parts"]) >= {"decode", "forward", "backward", "logprobs"}
     # 4 prompts × 2 answers of 8 codes, and up to 4 tokens of reasoning
     assert 8 * 8 < measured["sampled_tokens"] <= 8 * 12
+
+
+def test_the_full_codecs_arithmetic_is_counted_layer_by_layer(script):
+    full_codec = script("full_codec")
+    geometry = Geometry(
+        8, 1, 1, channels=(2, 4), latent_channels=1, codebook_size=16, res_blocks=(0, 0), middle_blocks=0
+    )
+    with torch.device("meta"):
+        counts = full_codec.multiply_accumulates(VoxelVQVAE(geometry))
+    # 27 taps into 2 channels at 8³; 8 taps from 2 to 4 at 4³; 27 taps from 4 to 2 at 4³
+    assert counts["Encoder"] == 8**3 * 2 * 27 + 4**3 * 4 * 2 * 8 + 4**3 * 2 * 4 * 27
+    # 27 taps from 1 to 4 at 4³; 27 taps from 4 to 16 at 4³, shuffled to 2 at 8³; 27 taps from 2 to 1 at 8³
+    assert counts["Decoder"] == 4**3 * 4 * 27 + 4**3 * 16 * 4 * 27 + 8**3 * 2 * 27
+    assert counts["codebook"] == 16 * 16 * 4
+    for direction in ("encode", "decode"):
+        own = full_codec.measured(direction, 2, 1, geometry)
+        assert own["seconds"] >= 0 and own["peak_rss_gib"] >= own["of_it_before_the_work_gib"] > 0
+
+
+def test_reward_throughput_measures_our_client_and_reckons_servers(script, tmp_path: Path):
+    rewards = script("reward_throughput")
+    needed = rewards.servers_needed(64, rollout_seconds=19.0, seconds_per_request=2.0, at_once=32)
+    assert needed["requests"]["together"] == 2 * 64 * 6 + 3 * 64 == 960
+    assert needed["seconds_on_one_server"] == 60.0 and needed["servers"] == 4
+    rewards.main(answers=1, full_clip=False, out=tmp_path)
+    result = read(tmp_path, "reward_throughput")
+    assert set(result["judge_client_alone"]) == set(SERVED) and "clip_views_per_second" not in result
+    assert all(one["requests_per_second"] > 0 for one in result["judge_client_alone"].values())
+    assert all(value > 0 for value in result["tiny_scorers_views_per_second"].values())

@@ -17,7 +17,7 @@ Positional = tyro.conf.Positional
 
 
 def generate(
-    prompt: Positional[str],
+    prompt: Positional[str] = "",
     out: Path = Path("out.glb"),
     model: str = "tiny",
     n: Annotated[int, tyro.conf.arg(aliases=["-n"])] = 1,
@@ -26,8 +26,9 @@ def generate(
     seed: int = 0,
     temperature: float | None = None,
     codec: str = "",
+    image: Path | None = None,
 ) -> None:
-    """Make a 3D object from a sentence.
+    """Make a 3D object from a sentence, a picture, or both.
 
     Args:
         prompt: What to make, e.g. "a tall red chair with four legs".
@@ -39,6 +40,7 @@ def generate(
         seed: Same seed, same machine: same object.
         temperature: Below 1: safer and less varied; by default as the model was trained (tiny 1, published 0.7).
         codec: Another than the model's own.
+        image: A picture of it, for a vision-language model; tiny reads text alone.
     """
     from maquette.making import make
 
@@ -52,6 +54,7 @@ def generate(
         temperature=temperature,
         picture=picture,
         codec=codec,
+        image=image,
     ):
         for thought in filter(None, made.reasoning):
             print(thought)

@@ -177,8 +177,12 @@ class PolicyConfig:
     """Their product is scaled by alpha / rank."""
     gradient_checkpointing: bool = False
     """Layers are computed again in the backward pass: a third more time, a tenth of the activations."""
-    engine: Literal["lockstep", "vllm"] = "lockstep"
-    """Who decodes: this process's own weights in step, or vLLM in this process."""
+    engine: Literal["lockstep", "vllm", "vllm-server"] = "lockstep"
+    """Who decodes: this process's own weights in step, vLLM in this process, or vLLM behind `servers`."""
+    servers: tuple[str, ...] = ()
+    """Addresses of vLLM servers up to and with /v1, for engine vllm-server."""
+    served_adapters: str = "runs/served-adapters"
+    """Folder where adapters are written for those servers to read."""
 
 
 @dataclass(frozen=True)
@@ -213,8 +217,8 @@ class Config:
     """From gradient to weights."""
     policy: PolicyConfig = field(default_factory=PolicyConfig)
     """How the model is held and decoded."""
-    mesher: Literal["surface", "trellis"] = "surface"
-    """Who makes meshes of voxels: the iso-surface, or an installed TRELLIS (its paint too)."""
+    mesher: Literal["surface", "trellis", "trellis-gaussians"] = "surface"
+    """Who makes meshes of voxels: the iso-surface, an installed TRELLIS with its paint, or the iso-surface painted by its Gaussians."""
     paint_text: Literal["prompt", "reasoning"] = "prompt"
     """What TRELLIS is told of an answer (the paper does not say)."""
     judges: str = ""

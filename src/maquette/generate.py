@@ -14,11 +14,12 @@ from torch.nn.functional import pad
 
 from maquette.codec.voxel_codec import VoxelCodec
 from maquette.config import StageSpec
+from maquette.gaussian_views import GaussianPainter
 from maquette.prompts.instructions import SYSTEM, instruction, user_turn
 from maquette.protocols import ChatTokenizer, Mesher, RolloutEngine, Sampling
 from maquette.rendering.rasterise import render
 from maquette.tracking import Stopwatch
-from maquette.types import Cameras, Generation, Prompt, Rollouts, SegmentKind, StageOutput, Voxels
+from maquette.types import Cameras, Generation, Prompt, Rollouts, SeenImage, SegmentKind, StageOutput, Voxels
 
 
 def generate(
@@ -34,11 +35,13 @@ def generate(
     render_size: int = 64,
     antialias: bool = True,
     paint_text: Literal["prompt", "reasoning"] = "prompt",
+    painter: GaussianPainter | None = None,
     clock: Stopwatch | None = None,
 ) -> Generation:
     """`group_size` answers to every prompt, each a chain of `stages`; every stage decoded, meshed and drawn.
 
     `paint_text`: what a mesher that paints by text is told of an answer; an answer without reasoning is painted by its prompt.
+    `painter` draws the colours of painted stages in the mesher's place.
     A stage's own `max_reasoning` takes the place of the sampling's. Malformed or empty answers are data (`failed`). `clock`
     gathers seconds under `decode`, `shape` and `render`. ValueError: no prompts, an empty prompt, an unknown instruction.
     """
@@ -46,19 +49,25 @@ def generate(
     if not prompts:
         raise ValueError("There are no prompts; give at least one.")
     requests, warnings = cut_requests(prompts, engine.tokenizer)
+    images = [engine.look_at(prompt.image) if prompt.image else None for prompt in prompts]
     outputs: list[StageOutput] = []
     rows: list[Rollouts] = []
     for index, stage in enumerate(stages):
-        turns = _turns(requests, stage, outputs, engine.tokenizer, group_size)
+        turns, shown = _turns(requests, images, stage, outputs, engine.tokenizer, group_size)
         drawing = _stage_sampling(sampling, stage, index)
         with clock("decode"):
             # without a stage before it, the answers of one prompt share its prefill
-            rollouts = engine.decode(turns, group_size if not outputs else 1, drawing)
+            rollouts = engine.decode(turns, group_size if not outputs else 1, drawing, shown)
         written = read_answers(rollouts, engine.tokenizer, codec.codes_per_shape)
         asked = [text for text in requests for _ in range(group_size)]
         said = [own or text for own, text in zip(written.reasoning, asked, strict=True)]
         texts = said if paint_text == "reasoning" else asked
-        outputs.append(_shown(written, stage, codec, mesher, texts, cameras, render_size, antialias, clock))
+        drawn = _shown(written, stage, codec, mesher, texts, cameras, render_size, antialias, clock)
+        if painter is not None and stage.paint == "colour":
+            with clock("render"):
+                rgb = painter.paint(drawn.voxels, texts, cameras, render_size)
+            drawn = replace(drawn, views=replace(drawn.views, rgb=rgb))
+        outputs.append(drawn)
         rows.append(rollouts)
     return Generation(tuple(prompts), group_size, interleave(rows), tuple(outputs), warnings)
 
@@ -85,23 +94,27 @@ def cut_requests(prompts: Sequence[Prompt], tokenizer: ChatTokenizer) -> tuple[l
 
 def _turns(
     requests: Sequence[str],
+    images: Sequence[SeenImage | None],
     stage: StageSpec,
     before: Sequence[StageOutput],
     tokenizer: ChatTokenizer,
     group_size: int,
-) -> list[list[int]]:
-    """Prompt tokens of a stage: one row per prompt for the first stage, one per answer for later ones."""
-    system = SYSTEM[tokenizer.size]
-    if not before:
-        return [tokenizer.chat(user_turn(text, stage.instruction, wording=tokenizer.size), system) for text in requests]
-    turns = []
-    for answer in range(len(requests) * group_size):
+) -> tuple[list[list[int]], list[SeenImage | None]]:
+    """Prompt tokens of a stage and the picture of each: a row per prompt for the first stage, one per answer for later ones.
+
+    What sees the prompt sees its picture.
+    """
+    system, repeats = SYSTEM[tokenizer.size], group_size if before else 1
+    turns, shown = [], []
+    for answer in range(len(requests) * repeats):
         plan = "\n".join(o.reasoning[answer] for o in before if f"{o.name}.reasoning" in stage.sees)
         seen = [o.codes[answer] for o in before if f"{o.name}.codes" in stage.sees]
         codes = tuple(code for row in seen for code in row.tolist() if code >= 0)
-        request = requests[answer // group_size]
-        turns.append(tokenizer.chat(user_turn(request, stage.instruction, plan, codes, tokenizer.size), system))
-    return turns
+        image = images[answer // repeats]
+        pieces = user_turn(requests[answer // repeats], stage.instruction, plan, codes, tokenizer.size)
+        turns.append(tokenizer.chat(pieces, system, 0 if image is None else len(image.features)))
+        shown.append(image)
+    return turns, shown
 
 
 def _stage_sampling(sampling: Sampling, stage: StageSpec, index: int) -> Sampling:
@@ -172,4 +185,5 @@ def interleave(stages: Sequence[Rollouts]) -> Rollouts:
         logprobs=rows([s.logprobs for s in stages], none),
         answer=torch.arange(answers).repeat_interleave(len(stages)),
         stage=torch.arange(len(stages)).repeat(answers),
+        images=tuple(image for row in zip(*(s.images for s in stages), strict=True) for image in row),
     )

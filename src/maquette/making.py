@@ -27,6 +27,8 @@ from maquette.training.advantages import mix
 from maquette.types import Generation, Mesh, Prompt, Rollouts, StageOutput, Voxels
 
 HERO_SIZE = 512
+PICTURED = "the object in the picture"
+"""What is asked for where a picture comes without words."""
 
 
 @dataclass(frozen=True)
@@ -48,6 +50,7 @@ def make(
     temperature: float | None = None,
     picture: Path | None,
     codec: str = "",
+    image: Path | None = None,
 ) -> list[Made]:
     """`count` objects, each the best of `best_of` answers by the rewards of its chain; several get -2, -3 … in their names.
 
@@ -59,7 +62,7 @@ def make(
     for folder in {file.parent for file in (out, picture) if file}:
         make_run_folder(folder)  # before any time is spent
     generation, stages = answer(
-        text, model=model, answers=count * best_of, seed=seed, temperature=temperature, codec=codec
+        text, model=model, answers=count * best_of, seed=seed, temperature=temperature, codec=codec, image=image
     )
     for warning in generation.warnings:
         tell(warning)
@@ -75,15 +78,25 @@ def make(
 
 
 def answer(
-    text: str, *, model: str, answers: int, seed: int, temperature: float | None = None, codec: str = ""
+    text: str,
+    *,
+    model: str,
+    answers: int,
+    seed: int,
+    temperature: float | None = None,
+    codec: str = "",
+    image: Path | None = None,
 ) -> tuple[Generation, tuple[StageSpec, ...]]:
-    """That many answers to one request, with the chain that made them; full-size models run where there is a GPU."""
+    """That many answers to one request, with the chain that made them; full-size models run where there is a GPU.
+
+    A picture may stand beside the text, or in its place.
+    """
     source = source_of(model)
     device = best_device() if source.full else "cpu"
     policy = load_policy(source.model, device, torch.float32 if device == "cpu" else torch.bfloat16)
     shapes = VoxelCodec.load(codec or source.codec, device)
     generation = generate(
-        (Prompt("request", text),),
+        (Prompt("request", text.strip() or PICTURED if image else text, image=str(image or "")),),
         source.stages,
         engine=LockstepEngine(policy, shapes.codes_per_shape, policy.dtype),
         codec=shapes,

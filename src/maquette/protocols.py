@@ -9,7 +9,7 @@ from typing import Literal, Protocol, runtime_checkable
 from jaxtyping import Float, Int64
 from torch import Tensor
 
-from maquette.types import Generation, Mesh, Rollouts, Views, Voxels
+from maquette.types import Generation, Mesh, Rollouts, SeenImage, Views, Voxels
 
 
 @runtime_checkable
@@ -54,7 +54,7 @@ class ChatTokenizer(Protocol):
 
     def encode_cut(self, text: str, limit: int) -> CutText: ...
 
-    def chat(self, pieces: Sequence[str | tuple[int, ...]], system: str = "") -> list[int]: ...
+    def chat(self, pieces: Sequence[str | tuple[int, ...]], system: str = "", image_tokens: int = 0) -> list[int]: ...
 
     def decode(self, ids: Sequence[int]) -> str: ...
 
@@ -69,8 +69,21 @@ class RolloutEngine(Protocol):
 
     tokenizer: ChatTokenizer
 
-    def decode(self, prompts: Sequence[Sequence[int]], repeats: int, sampling: Sampling) -> Rollouts:
-        """len(prompts)·repeats rows, prompt-major; `answer` counts rows, `stage` is 0 (the caller renumbers)."""
+    def look_at(self, image: str) -> SeenImage:
+        """What the policy sees of a picture. ValueError where it has no eyes, or where there is no picture."""
+        ...
+
+    def decode(
+        self,
+        prompts: Sequence[Sequence[int]],
+        repeats: int,
+        sampling: Sampling,
+        images: Sequence[SeenImage | None] = (),
+    ) -> Rollouts:
+        """len(prompts)·repeats rows, prompt-major; `answer` counts rows, `stage` is 0 (the caller renumbers).
+
+        `images`: the picture of each prompt, () where none has one.
+        """
         ...
 
     def load_weights(self, weights: Mapping[str, Tensor]) -> None:

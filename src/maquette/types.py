@@ -46,6 +46,8 @@ class Prompt:
     """(subject, relation, object), e.g. `("chick", "stands on", "feet")`."""
     questions: tuple[str, ...] = ()
     """What a judge is asked about it; "yes" is the right answer to each."""
+    image: str = ""
+    """File of a picture of what to make, which a policy with eyes sees beside the text; rewards read the text alone."""
 
 
 class SegmentKind(IntEnum):
@@ -55,6 +57,15 @@ class SegmentKind(IntEnum):
     PROMPT = 1
     REASONING = 2
     SHAPE = 3
+
+
+@dataclass(frozen=True)
+class SeenImage:
+    """A picture as a vision-language policy reads it: k = rows · columns features in the places of its image tokens."""
+
+    features: Float[Tensor, "k d"]
+    grid: tuple[int, int]
+    """Rows and columns."""
 
 
 @dataclass(frozen=True)
@@ -76,6 +87,8 @@ class Rollouts:
     """As the sampler saw them, of token t given tokens < t, restricted and with temperature; 0 where not sampled."""
     answer: Int64[Tensor, " n"]
     stage: Int64[Tensor, " n"]
+    images: tuple[SeenImage | None, ...] = ()
+    """What each row's image tokens stand for; () where no row has any."""
 
 
 @dataclass(frozen=True)

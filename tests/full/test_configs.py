@@ -14,7 +14,7 @@ from maquette.config_file import load_config
 from maquette.policy.adapters import add_lora
 from maquette.policy.arithmetic import DecoderSize, Load, decode_seconds, logits_gib, memory, size_of, update_seconds
 from maquette.rewards.judges_file import read_judges
-from maquette.training.full_plan import ask_cost, plan_full, stage_tokens
+from maquette.training.full_plan import IMAGE_TOKENS, ask_cost, plan_full, stage_tokens
 from tests.full.layouts import shapellm_folder
 
 FULL = Path(__file__).resolve().parents[2] / "configs" / "full"
@@ -107,6 +107,12 @@ def test_every_full_config_plans_itself_without_weights(path: Path):
     ):
         assert part in said
     assert not Path(config.model).exists()
+
+
+def test_a_pictures_tokens_are_counted():
+    stages = load_config(Path("configs/full/hi-grpo.yaml")).stages
+    plain, pictured = (stage_tokens(stages, 1, 40, tokens)[0] for tokens in (0, IMAGE_TOKENS))
+    assert pictured - plain == 18 * 18 + 2
 
 
 def test_requests_are_one_a_view_or_one_an_answer():

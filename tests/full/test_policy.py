@@ -207,11 +207,6 @@ def test_a_repository_that_is_not_there_gives_the_command(monkeypatch: pytest.Mo
         load_policy("IvanTang/3DGen-R1")
 
 
-def test_four_bits_without_a_gpu_are_refused(folder: Path):
-    with pytest.raises(ValueError, match=r"4bit needs bitsandbytes and a CUDA device"):
-        open_policy(folder, weights="4bit", lora_rank=8)
-
-
 def test_adapters_without_their_base_are_refused(folder: Path, tmp_path: Path):
     open_policy(folder, lora_rank=4).save(tmp_path)
     config = json.loads((tmp_path / "adapter_config.json").read_text())

@@ -7,10 +7,27 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
+from scipy import ndimage
 
-from maquette.protocols import Mesher
+from maquette.codec.model import Geometry, VoxelVQVAE
+from maquette.codec.voxel_codec import VoxelCodec
+from maquette.config import StageSpec
+from maquette.gaussian_views import GaussianPainter
+from maquette.generate import generate
+from maquette.policy.lockstep import LockstepEngine
+from maquette.policy.model import load_policy
+from maquette.protocols import Mesher, Sampling
+from maquette.rendering.cameras import CAMERAS
+from maquette.rendering.rasterise import render
+from maquette.shape.surface import SurfaceMesher
 from maquette.shape.trellis import CLIP_TOKENS, GREY, TrellisMesher
-from maquette.types import Voxels
+from maquette.training.parts import open_mesher
+from maquette.types import Prompt, Voxels
+from tests.full.layouts import shapellm_folder
+
+WIDE_CODEC = Geometry(64, 1, 1, channels=(1, 2, 2, 2), latent_channels=8, codebook_size=32, res_blocks=(0, 0, 0, 0))
+"""64³ voxels, as TRELLIS takes them, in 128 codes."""
 
 STAND_IN = '''
 import torch
@@ -54,9 +71,27 @@ class TrellisTextTo3DPipeline:
             shade = torch.full((3 * n, 6), slat.cond[b] / 100.0)
             shade[:, 1] = slat.noise.mean().abs()
             for name in formats:
-                found[name].append(SimpleNamespace(vertices=vertices, faces=faces, vertex_attrs=shade))
+                found[name].append(SimpleNamespace(vertices=vertices, faces=faces, vertex_attrs=shade, xyz=corner))
         return found
 '''
+DRAWING = """
+import numpy as np
+import torch
+
+def render_frames(sample, extrinsics, intrinsics, options={}, colors_overwrite=None, verbose=True, **kwargs):
+    side, frames = options["resolution"], []
+    for extr, intr in zip(extrinsics, intrinsics):
+        assert extr.shape == (4, 4) and intr.shape == (3, 3)
+        frame = np.full((side, side, 3), int(options["bg_color"][0] * 255 + 0.5), np.uint8)
+        seen = sample.xyz @ extr[:3, :3].T + extr[:3, 3]
+        assert (seen[:, 2] > options["near"]).all() and (seen[:, 2] < options["far"]).all()
+        place = (seen / seen[:, 2:]) @ intr.T
+        inside = ((place[:, :2] >= 0) & (place[:, :2] < 1)).all(1)
+        column, row = (place[inside, :2] * side).long().unbind(1)
+        frame[row, column] = (255, 0, 0)
+        frames.append(frame)
+    return {"color": frames, "depth": [None] * len(frames)}
+"""
 BAKING = """
 def to_glb(app_rep, mesh, simplify=0.95, fill_holes=True, fill_holes_max_size=0.04, texture_size=1024, debug=False, verbose=True):
     import trimesh
@@ -72,6 +107,7 @@ def installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
         (tmp_path / "trellis" / folder / "__init__.py").write_text(text)
     (tmp_path / "trellis" / "__init__.py").write_text("")
     (tmp_path / "trellis" / "utils" / "postprocessing_utils.py").write_text(BAKING)
+    (tmp_path / "trellis" / "utils" / "render_utils.py").write_text(DRAWING)
     monkeypatch.syspath_prepend(str(tmp_path))
     yield
     for name in [name for name in sys.modules if name.split(".")[0] == "trellis"]:
@@ -125,6 +161,51 @@ def test_files_get_a_baked_texture(installed: None, tmp_path: Path):
     paths = [tmp_path / "out" / f"{i}.glb" for i in range(3)]
     opened().textured(shapes(), None, paths)
     assert [path.exists() for path in paths] == [True, False, True] and paths[0].read_bytes()[:4] == b"glTF"
+
+
+def test_gaussians_are_drawn_where_our_own_renderer_sees_the_shape(installed: None):
+    mesher, cameras = opened(), CAMERAS["maquette-6"]
+    voxels = shapes()
+    voxels.occupancy[0] = False
+    voxels.occupancy[0, 44:48, 20:24, 38:44] = True  # off centre on every axis, so that a flip or a wrong axis shows
+    pictures = GaussianPainter(mesher).paint(voxels, ["a", "b", "c"], cameras, 64)
+    assert pictures.shape == (3, 6, 64, 64, 3) and (pictures[1] == 230).all()  # the empty shape is background
+    ours = render(SurfaceMesher().mesh(voxels), cameras, size=64)
+    for view in range(6):
+        red = (pictures[0, view] == (255, 0, 0)).all(-1)
+        assert red.any() and ndimage.binary_dilation(ours.mask[0, view], iterations=2)[red].all()
+    assert abs(int(ours.rgb[1, 0, 0, 0, 0]) - 230) <= 1  # one and the same background
+    assert mesher.pipeline.calls[0][0] == ["a", "c"]
+
+
+def test_painted_stages_show_gaussians_and_grey_ones_the_surface(installed: None, tmp_path: Path):
+    shapellm_folder(tmp_path / "model", codebook=32)
+    policy, network = load_policy(tmp_path / "model"), VoxelVQVAE(WIDE_CODEC)
+    torch.nn.init.constant_(network.Decoder.out_layer[2].bias, 100.0)  # whatever the codes say, the whole cube
+    codec = VoxelCodec(network)
+    chain = (StageSpec("coarse", "direct", paint="grey"), StageSpec("fine", "direct", paint="colour"))
+    made = generate(
+        (Prompt("p", "a red chair"),),
+        chain,
+        engine=LockstepEngine(policy, codec.codes_per_shape),
+        codec=codec,
+        mesher=SurfaceMesher(),
+        cameras=CAMERAS["trellis-4"],
+        group_size=1,
+        sampling=Sampling(seed=1),
+        render_size=32,
+        painter=GaussianPainter(opened()),
+    )
+    red = [(stage.views.rgb == (255, 0, 0)).all(-1).any() for stage in made.stages]
+    assert red == [False, True] and not any(stage.failed.any() for stage in made.stages)
+
+
+def test_the_config_chooses_who_paints(installed: None, monkeypatch: pytest.MonkeyPatch):
+    assert open_mesher("surface")[1] is None
+    monkeypatch.setattr(TrellisMesher, "open", opened)
+    mesher, painter = open_mesher("trellis-gaussians")
+    assert isinstance(mesher, SurfaceMesher) and isinstance(painter, GaussianPainter)
+    assert isinstance(open_mesher("trellis")[0], TrellisMesher) and open_mesher("trellis")[1] is None
 
 
 def test_what_does_not_fit_is_said(installed: None):

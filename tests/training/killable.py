@@ -25,7 +25,7 @@ from maquette.policy.lockstep import LockstepEngine
 from maquette.protocols import Sampling
 from maquette.training.distributed import Processes
 from maquette.training.loop import run
-from maquette.types import Generation, Rollouts
+from maquette.types import Generation, Rollouts, SeenImage
 from tests.training.ranks import free_port
 from tests.training.toys import LowCodes, Redness, micro_config, micro_parts
 
@@ -58,9 +58,15 @@ class WatchedEngine(LockstepEngine):
 
     begins: Callable[[], None]
 
-    def decode(self, prompts: Sequence[Sequence[int]], repeats: int, sampling: Sampling) -> Rollouts:
+    def decode(
+        self,
+        prompts: Sequence[Sequence[int]],
+        repeats: int,
+        sampling: Sampling,
+        images: Sequence[SeenImage | None] = (),
+    ) -> Rollouts:
         self.begins()
-        return super().decode(prompts, repeats, sampling)
+        return super().decode(prompts, repeats, sampling, images)
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,8 @@ from safetensors import SafetensorError
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 
+from maquette.types import SeenImage
+
 if TYPE_CHECKING:
     from peft.tuners.lora import LoraLayer
 
@@ -72,7 +74,7 @@ class FrozenBase(nn.Module):
         self.policy = policy
 
     @torch.no_grad()
-    def forward(self, *inputs: Tensor | float | bool | str | None) -> tuple[Tensor, ...]:
+    def forward(self, *inputs: Tensor | float | str | tuple[SeenImage | None, ...]) -> tuple[Tensor, ...]:
         """As the policy's."""
         with adapters_off(self.policy):
             return self.policy(*inputs)

@@ -5,6 +5,7 @@ Every row has its own next slot, so rows of unlike length share a batch; what a 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -14,6 +15,8 @@ from torch.nn.functional import linear, rms_norm, scaled_dot_product_attention, 
 
 from maquette.policy.adapters import effective_weight
 from maquette.policy.sharding import whole
+from maquette.policy.vision import image_positions, with_images
+from maquette.types import SeenImage
 
 
 def snapshot(weight: Tensor, dtype: torch.dtype) -> Tensor:
@@ -56,7 +59,7 @@ class LayerWeights:
 
 @dataclass(frozen=True)
 class Cache:
-    """Keys and values of n rows; the caller holds it. `slots` is each row's next free slot = the position of its next token."""
+    """Keys and values of n rows; the caller holds it. `slots` is each row's next free slot, where its next token goes."""
 
     keys: Float[Tensor, "l n kv e slots"]
     """Transposed: products with a slice of it need no copy (bfloat16 attention takes half the time)."""
@@ -64,6 +67,8 @@ class Cache:
     bias: Float[Tensor, "n slots"]
     """0 where the row may look, -inf where it may not."""
     slots: Int64[Tensor, " n"]
+    offsets: Int64[Tensor, " n"]
+    """What is added to a row's slot to have its position: below 0 where a picture's tokens share positions."""
 
 
 class CachedDecoder:
@@ -80,11 +85,19 @@ class CachedDecoder:
         self.layers = [LayerWeights.of(layer, dtype) for layer in decoder.layers]
         self.norm = snapshot(decoder.norm.weight, dtype)
         self.inverse_frequencies = decoder.rotary_emb.inv_freq.detach().float()
+        self.axis_sizes: list[int] = (config.rope_parameters or {}).get("mrope_section") or []
+        """How many frequencies turn by time, row and column; [] where positions have one axis."""
 
     def prefill(
-        self, prompts: Int64[Tensor, "p t"], lengths: Int64[Tensor, " p"], owner: Int64[Tensor, " n"], capacity: int
+        self,
+        prompts: Int64[Tensor, "p t"],
+        lengths: Int64[Tensor, " p"],
+        owner: Int64[Tensor, " n"],
+        capacity: int,
+        images: Sequence[SeenImage | None] = (),
+        image_token: int = -1,
     ) -> tuple[Float[Tensor, "n d"], Cache]:
-        """Read right-padded prompts once each; row i begins with prompt `owner[i]`.
+        """Read right-padded prompts once each; row i begins with prompt `owner[i]`, and prompt j sees picture `images[j]`.
 
         What comes out: the hidden state after each row's last token, and the cache of all rows.
         """
@@ -93,8 +106,13 @@ class CachedDecoder:
         shape = (len(self.layers), n, self.kv_heads, capacity, self.head_size)
         values = torch.zeros(shape, dtype=self.dtype, device=device)
         keys = torch.zeros_like(values.transpose(-1, -2), memory_format=torch.contiguous_format)
-        x = self.embedding[prompts]
-        turn = self._rotation(torch.arange(width, device=device))
+        if any(images):
+            x = with_images(prompts, images, image_token, self.embedding)
+            places = image_positions(prompts, images, image_token)
+            turn, offsets = self._rotation_by_axis(places), places[0, :, -1] - (width - 1)
+        else:
+            x = self.embedding[prompts]
+            turn, offsets = self._rotation(torch.arange(width, device=device)), torch.zeros_like(lengths)
         for index, layer in enumerate(self.layers):
             q, k, v = self._qkv(layer, x, turn)
             keys[index, :, :, :, :width] = k[owner].transpose(-1, -2)
@@ -105,7 +123,7 @@ class CachedDecoder:
         slots = lengths[owner]
         bias = torch.zeros(n, capacity, dtype=self.dtype, device=device)
         bias.masked_fill_(torch.arange(capacity, device=device) >= slots[:, None], -torch.inf)
-        return last[owner], Cache(keys, values, bias, slots)
+        return last[owner], Cache(keys, values, bias, slots, offsets[owner])
 
     def step(self, tokens: Int64[Tensor, " n"], cache: Cache, filled: int) -> Float[Tensor, "n d"]:
         """Write one token a row at its slot and return its hidden state; the caller then moves `slots` on.
@@ -116,7 +134,7 @@ class CachedDecoder:
         cache.bias[rows, cache.slots] = 0
         bias = cache.bias[:, None, None, :filled]
         x = self.embedding[tokens][:, None]
-        turn = self._rotation(cache.slots[:, None])
+        turn = self._rotation((cache.slots + cache.offsets)[:, None])
         group = (len(tokens), self.kv_heads, self.heads // self.kv_heads, self.head_size)
         for index, layer in enumerate(self.layers):
             q, k, v = self._qkv(layer, x, turn)
@@ -150,6 +168,13 @@ class CachedDecoder:
 
     def _rotation(self, positions: Int64[Tensor, "*n t"]) -> tuple[Tensor, Tensor]:
         """cos and sin, broadcastable over heads: [*n 1 t e]."""
-        angle = positions[..., None].float() * self.inverse_frequencies
+        return self._turned(positions[..., None].float() * self.inverse_frequencies)
+
+    def _rotation_by_axis(self, positions: Int64[Tensor, "axes n t"]) -> tuple[Tensor, Tensor]:
+        """The same of (time, row, column): each frequency turns by the axis that it belongs to."""
+        angles = (positions[..., None].float() * self.inverse_frequencies).split(self.axis_sizes, -1)
+        return self._turned(torch.cat([angle[axis] for axis, angle in enumerate(angles)], -1))
+
+    def _turned(self, angle: Tensor) -> tuple[Tensor, Tensor]:
         both = torch.cat([angle, angle], -1).unsqueeze(-3)
         return both.cos().to(self.dtype), both.sin().to(self.dtype)

@@ -18,7 +18,7 @@ from maquette.policy.graphed_step import Step, stepper
 from maquette.policy.model import Policy
 from maquette.policy.sampling import check_sampling, draw, row_uniforms
 from maquette.protocols import Sampling
-from maquette.types import Rollouts, SegmentKind
+from maquette.types import Rollouts, SeenImage, SegmentKind
 
 
 @dataclass(frozen=True)
@@ -59,8 +59,18 @@ class LockstepEngine:
         """Copy other weights into the policy that this engine reads; names as in `Policy.state_dict`."""
         self.policy.load_state_dict(dict(weights))
 
+    def look_at(self, image: str) -> SeenImage:
+        """As the policy sees it."""
+        return self.policy.look_at(image)
+
     @torch.no_grad()
-    def decode(self, prompts: Sequence[Sequence[int]], repeats: int, sampling: Sampling) -> Rollouts:
+    def decode(
+        self,
+        prompts: Sequence[Sequence[int]],
+        repeats: int,
+        sampling: Sampling,
+        images: Sequence[SeenImage | None] = (),
+    ) -> Rollouts:
         """len(prompts)·repeats rows, prompt-major. ValueError where a prompt is empty or leaves no room for the answer."""
         check_sampling(sampling)
         decoder, head = CachedDecoder(self.policy.decoder, self.dtype), snapshot(self.policy.head_weight, self.dtype)
@@ -78,8 +88,10 @@ class LockstepEngine:
         for first in range(0, len(prompts), whole):
             group = prompts[first : first + whole]
             row = sampling.first_row + first * repeats
-            parts.append(self._decode_rows(decoder, head, group, repeats, sampling, row))
-        return _joined(parts, self.policy.tokenizer.pad)
+            seen = images[first : first + whole]
+            parts.append(self._decode_rows(decoder, head, group, repeats, sampling, row, seen))
+        shown = tuple(image for image in images for _ in range(repeats)) if any(images) else ()
+        return _joined(parts, self.policy.tokenizer.pad, shown)
 
     def _decode_rows(
         self,
@@ -89,17 +101,23 @@ class LockstepEngine:
         repeats: int,
         sampling: Sampling,
         first: int,
+        images: Sequence[SeenImage | None],
     ) -> _Written:
         device, n = head.device, len(prompts) * repeats
-        different = list(dict.fromkeys(map(tuple, prompts)))
+        whole = [(tuple(p), id(image)) for p, image in zip(prompts, images or [None] * len(prompts), strict=True)]
+        unlike = list(dict.fromkeys(whole))
+        different, seen = [p for p, _ in unlike], [images[whole.index(one)] for one in unlike] if images else []
         lengths = torch.tensor([len(p) for p in different])
-        owner = torch.tensor([different.index(tuple(p)) for p in prompts]).repeat_interleave(repeats)
+        owner = torch.tensor([unlike.index(one) for one in whole]).repeat_interleave(repeats)
         budget = max(1, sampling.max_reasoning)
         capacity = int(lengths.max()) + budget + self.codes_per_shape + 1
         padded = torch.full((len(different), int(lengths.max())), self.policy.tokenizer.pad)
         for row, prompt in enumerate(different):
             padded[row, : len(prompt)] = torch.tensor(prompt)
-        hidden, cache = decoder.prefill(padded.to(device), lengths.to(device), owner.to(device), capacity)
+        image_token = self.policy.tokenizer.image_frame[1] if any(seen) else -1
+        hidden, cache = decoder.prefill(
+            padded.to(device), lengths.to(device), owner.to(device), capacity, seen, image_token
+        )
         written = _Written(
             torch.full((n, capacity), self.policy.tokenizer.pad, device=device),
             torch.zeros(n, capacity, dtype=torch.int8, device=device),
@@ -177,7 +195,7 @@ def _logits(hidden: Tensor, head: Sequence[Tensor]) -> Tensor:
     return torch.cat(parts, -1) if len(parts) > 1 else parts[0]
 
 
-def _joined(parts: list[_Written], pad: int) -> Rollouts:
+def _joined(parts: list[_Written], pad: int, images: tuple[SeenImage | None, ...]) -> Rollouts:
     """All rows in one batch on the CPU, cut to the longest."""
     width = max(int((part.segment != 0).sum(1).max()) for part in parts)
 
@@ -194,4 +212,5 @@ def _joined(parts: list[_Written], pad: int) -> Rollouts:
         fitted([part.logprobs for part in parts]),
         rows,
         torch.zeros_like(rows),
+        images,
     )

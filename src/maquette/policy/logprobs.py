@@ -32,6 +32,11 @@ def sequence_logprobs(
     """
     device = next(policy.parameters()).device
     parts = policy(
-        rollouts.tokens.to(device), rollouts.segment.to(device), rollouts.sampled.to(device), temperature, outside
+        rollouts.tokens.to(device),
+        rollouts.segment.to(device),
+        rollouts.sampled.to(device),
+        temperature,
+        outside,
+        rollouts.images,
     )
     return LogProbs(*parts)

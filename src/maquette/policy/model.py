@@ -7,6 +7,7 @@ Qwen2 or Qwen2.5-VL loads the same way; of a vision-language model the text deco
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Literal
@@ -38,7 +39,8 @@ from maquette.policy.folders import check_model, find_model
 from maquette.policy.head import supports
 from maquette.policy.sharding import whole
 from maquette.policy.tokenizer import PolicyTokenizer
-from maquette.types import SegmentKind
+from maquette.policy.vision import SIDE, image_positions, look_at, with_images
+from maquette.types import SeenImage, SegmentKind
 
 MODELS: dict[str, type[PreTrainedModel]] = {
     "qwen2": Qwen2ForCausalLM,
@@ -89,14 +91,24 @@ class Policy(nn.Module):
         tokens: Int64[Tensor, "n t"],
         positions: Int64[Tensor, "n t"] | None = None,
         mask: Bool[Tensor, "n 1 t t"] | None = None,
+        images: Sequence[SeenImage | None] = (),
     ) -> Float[Tensor, "n t d"]:
         """Last hidden states, after the final norm.
 
         Rows are right-padded: what is real never looks at the padding, so causal attention (no mask) is right for them. Packed
-        rows bring their own positions and a mask (True: may look).
+        rows bring their own positions and a mask (True: may look). Rows with pictures have the positions of these.
         """
-        out = self.decoder(input_ids=tokens, position_ids=positions, attention_mask=mask, use_cache=False)
-        return out.last_hidden_state
+        if not any(images):
+            out = self.decoder(input_ids=tokens, position_ids=positions, attention_mask=mask, use_cache=False)
+            return out.last_hidden_state
+        own = self.tokenizer.image_frame[1]
+        embedded = with_images(tokens, images, own, self.decoder.embed_tokens.weight)
+        places = image_positions(tokens, images, own)
+        return self.decoder(inputs_embeds=embedded, position_ids=places, use_cache=False).last_hidden_state
+
+    def look_at(self, image: str | Path, side: int = SIDE) -> SeenImage:
+        """What the vision tower makes of a picture; see `policy.vision.look_at`."""
+        return look_at(self.model, self.source, image, side)
 
     def head(self, hidden: Float[Tensor, "m d"], kind: SegmentKind) -> Float[Tensor, "m k"]:
         """Logits of the rows that a segment of this kind allows, in the order of `supports[kind].ids`."""
@@ -109,13 +121,14 @@ class Policy(nn.Module):
         sampled: Bool[Tensor, "n t"],
         temperature: float = 1.0,
         outside: Outside = "skip",
+        images: tuple[SeenImage | None, ...] = (),
     ) -> SampledLogprobs:
         """Log-prob, entropy and (unless skipped) log of the mass that the whole head gives to the support; 0 where not sampled.
 
         The head is applied only where a token was sampled, to the rows of that token's kind; the whole of it only for the mass,
         `measure` without gradient, `learn` with it.
         """
-        states = self.hidden(tokens)[:, :-1]
+        states = self.hidden(tokens, images=images)[:, :-1]
         result = states.new_zeros(3, *tokens.shape, dtype=torch.float32)
         logprob, entropy, kept = result.unbind()
         for kind in (SegmentKind.REASONING, SegmentKind.SHAPE):
@@ -192,7 +205,7 @@ def new_policy(tokenizer: PolicyTokenizer, config: Qwen2Config, seed: int) -> Po
 
 
 Weights = Literal["float32", "bfloat16", "4bit"]
-"""How a policy's weights are held; 4bit (NF4, bitsandbytes) only under adapters and on a GPU."""
+"""How a policy's weights are held; 4bit (NF4, bitsandbytes) only under adapters."""
 
 
 def load_policy(
@@ -221,7 +234,7 @@ def load_policy(
     attention = ATTENTION.get(torch.device(device).type, "sdpa")
     settings = {"dtype": dtype, "attn_implementation": attention, "use_safetensors": True}
     if quantise:
-        settings |= {"quantization_config": four_bits(device), "device_map": {"": device}}
+        settings |= {"quantization_config": four_bits(), "device_map": {"": device}}
     model = MODELS[kind].from_pretrained(folder, config=config, **settings)
     return Policy((model if quantise else model.to(device)).eval(), tokenizer, str(source))
 
@@ -231,13 +244,11 @@ def best_device() -> str:
     return "cuda" if torch.cuda.is_available() else "cpu"
 
 
-def four_bits(device: str) -> BitsAndBytesConfig:
-    """NF4 with doubly quantised scales. ValueError where bitsandbytes or the GPU that it needs is not there."""
-    if not is_bitsandbytes_available() or torch.device(device).type != "cuda":
+def four_bits() -> BitsAndBytesConfig:
+    """NF4 with doubly quantised scales, on GPUs and (slowly) on CPUs. ValueError where bitsandbytes is not there."""
+    if not is_bitsandbytes_available():
         raise ValueError(
-            f"policy.weights=4bit needs bitsandbytes and a CUDA device, and this is {device}"
-            f"{'' if is_bitsandbytes_available() else ' without bitsandbytes (pip install bitsandbytes)'}: "
-            "take policy.weights=bfloat16."
+            "policy.weights=4bit needs bitsandbytes (pip install 'maquette[full]'); without it take policy.weights=bfloat16."
         )
     return BitsAndBytesConfig(
         load_in_4bit=True,

@@ -20,6 +20,7 @@ from maquette.prompts.instructions import Wording
 from maquette.protocols import CutText
 
 IM_START, IM_END, END_OF_TEXT = "<|im_start|>", "<|im_end|>", "<|endoftext|>"
+VISION_START, IMAGE_PAD, VISION_END = "<|vision_start|>", "<|image_pad|>", "<|vision_end|>"
 PROMPT_LIMITS: dict[Wording, int] = {"tiny": 64, "full": 512}
 """Longest request in tokens, by size."""
 ROLES = ("user\n", "assistant\n", "system\n")
@@ -58,6 +59,8 @@ class PolicyTokenizer:
         self._pieces = re.compile(f"[{first}]|[^{first}]+")
         vocab = tokenizer.get_vocab()
         self.im_start, self.im_end = vocab[IM_START], vocab[IM_END]
+        self.image_frame = tuple(vocab[name] for name in (VISION_START, IMAGE_PAD, VISION_END) if name in vocab)
+        """Ids before, for and after the tokens of a picture; () where the vocabulary has no pictures."""
         end_of_turn = tokenizer.eos_token_id if tokenizer.eos_token_id is not None else self.im_end
         self.stop_ids = tuple(dict.fromkeys((end_of_turn, self.vocabulary.end_id)))
         """Where a free-running generator must stop: end of turn, and `<mesh-end>`."""
@@ -101,9 +104,18 @@ class PolicyTokenizer:
         """Text of plain text tokens; control tokens are left out."""
         return self.inner.decode([i for i in ids if i not in self.control]).strip()
 
-    def chat(self, pieces: Sequence[str | tuple[int, ...]], system: str = "") -> list[int]:
-        """The prompt's tokens up to where the answer begins (pieces: see `prompts.instructions.user_turn`)."""
+    def chat(self, pieces: Sequence[str | tuple[int, ...]], system: str = "", image_tokens: int = 0) -> list[int]:
+        """The prompt's tokens up to where the answer begins (pieces: see `prompts.instructions.user_turn`).
+
+        A picture's `image_tokens` stand first in the user's turn, framed as Qwen's chat template does it. ValueError where the
+        vocabulary has no such tokens.
+        """
         turn = [t for piece in pieces for t in (self.encode(piece) if isinstance(piece, str) else self._shape(piece))]
+        if image_tokens:
+            if len(self.image_frame) != 3:
+                raise ValueError(f"This tokenizer has no {IMAGE_PAD}: its policy sees no pictures.")
+            before, own, after = self.image_frame
+            turn = [before, *[own] * image_tokens, after, *turn]
         newline = self.encode("\n")
         opening = [self.im_start, *self.encode("system\n" + system), self.im_end, *newline] if system else []
         user = [self.im_start, *self.encode("user\n"), *turn, self.im_end, *newline]

@@ -1,42 +1,22 @@
 """`VllmEngine`: rollouts by vLLM (0.30) in this process, under the very distribution that the trainer scores.
 
-Two requests a row: reasoning with text and `<mesh-start>` allowed, then exactly c codes with codes alone allowed. vLLM's prefix cache
-makes the second one's prompt, and that of the g answers of a prompt, nearly free. Log-probs are the processed ones (after the
-allowed ids and the temperature): they are the sampler's, kept as a drift monitor. vllm is imported when an engine is opened.
+Two requests a row (`token_requests`). Log-probs are the processed ones (after the allowed ids and the temperature): they are the
+sampler's, kept as a drift monitor. vllm is imported when an engine is opened; `served_engine` asks a vLLM behind an address.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from importlib import import_module
 from typing import Any
 
-import torch
 from torch import Tensor
 
 from maquette.policy.adapters import merged_tensors
 from maquette.policy.model import Policy
-from maquette.policy.sampling import check_sampling
+from maquette.policy.token_requests import Drawn, TokenRequest, decode_by_requests, refuse_images
 from maquette.protocols import Sampling
-from maquette.types import Rollouts, SegmentKind
-
-
-@dataclass(frozen=True)
-class _Row:
-    """One answer as it grows."""
-
-    tokens: list[int]
-    segment: list[int]
-    sampled: list[bool]
-    logprobs: list[float]
-
-    def put(self, tokens: Sequence[int], kind: SegmentKind, logprobs: Sequence[float] | None) -> None:
-        """Without log-probs the tokens were forced."""
-        self.tokens.extend(tokens)
-        self.segment.extend([int(kind)] * len(tokens))
-        self.sampled.extend([logprobs is not None] * len(tokens))
-        self.logprobs.extend(logprobs if logprobs is not None else [0.0] * len(tokens))
+from maquette.types import Rollouts, SeenImage
 
 
 class VllmEngine:
@@ -93,80 +73,47 @@ class VllmEngine:
         self.llm.apply_model(take)
         self.llm.reset_prefix_cache()
 
-    def decode(self, prompts: Sequence[Sequence[int]], repeats: int, sampling: Sampling) -> Rollouts:
-        """As `LockstepEngine.decode`; row i's random numbers depend on (seed, i) alone."""
-        check_sampling(sampling)
-        if not prompts or repeats < 1 or min(len(p) for p in prompts) < 1:
-            raise ValueError(
-                f"Decoding needs prompts of at least one token and repeats ≥ 1, not {len(prompts)} × {repeats}."
-            )
-        kind = int(SegmentKind.PROMPT)
-        rows = [
-            _Row(list(p), [kind] * len(p), [False] * len(p), [0.0] * len(p)) for p in prompts for _ in range(repeats)
-        ]
-        self._reason(rows, sampling)
-        self._shape(rows, sampling)
-        return self._joined(rows)
+    def look_at(self, image: str) -> SeenImage:
+        """As the policy sees it; `decode` then refuses it."""
+        return self.policy.look_at(image)
 
-    def _reason(self, rows: list[_Row], sampling: Sampling) -> None:
-        start, kind = self.tokenizer.vocabulary.start_id, SegmentKind.REASONING
-        budget = max(1, sampling.max_reasoning) - 1
-        if budget:
-            allowed = self.policy.supports[kind].ids.tolist()
-            asked = [
-                self._params(sampling, 2 * i, allowed, max_tokens=budget, stop_token_ids=[start])
-                for i in range(len(rows))
-            ]
-            for row, (tokens, logprobs) in zip(rows, self._generated(rows, asked), strict=True):
-                row.put(tokens, kind, logprobs)
-        for row in rows:
-            if row.tokens[-1] != start or row.segment[-1] != kind:
-                row.put([start], kind, None)
+    def decode(
+        self,
+        prompts: Sequence[Sequence[int]],
+        repeats: int,
+        sampling: Sampling,
+        images: Sequence[SeenImage | None] = (),
+    ) -> Rollouts:
+        """As `LockstepEngine.decode`; ValueError for image prompts."""
+        refuse_images(images)
 
-    def _shape(self, rows: list[_Row], sampling: Sampling) -> None:
-        kind, c = SegmentKind.SHAPE, self.codes_per_shape
-        allowed = self.policy.supports[kind].ids.tolist()
-        asked = [
-            self._params(sampling, 2 * i + 1, allowed, max_tokens=c, min_tokens=c, ignore_eos=True)
-            for i in range(len(rows))
-        ]
-        for row, (tokens, logprobs) in zip(rows, self._generated(rows, asked), strict=True):
-            row.put(tokens, kind, logprobs)
-            row.put([self.tokenizer.vocabulary.end_id], kind, None)
+        def ask(requests: Sequence[TokenRequest]) -> list[Drawn]:
+            return self._drawn(requests, sampling)
 
-    def _params(self, sampling: Sampling, stream: int, allowed: list[int], **lengths: object) -> Any:
-        return self.params(
-            temperature=sampling.temperature,
-            top_p=sampling.top_p,
-            top_k=sampling.top_k or -1,
-            seed=(sampling.seed * 1_000_003 + stream) % 2**63,
-            allowed_token_ids=allowed,
-            logprobs=0,
-            detokenize=False,
-            **lengths,
-        )
+        return decode_by_requests(self.policy, self.codes_per_shape, prompts, repeats, sampling, ask)
 
-    def _generated(self, rows: list[_Row], asked: list[Any]) -> list[tuple[list[int], list[float]]]:
-        """Tokens and the sampled ones' log-probs, row by row."""
-        prompts = [{"prompt_token_ids": list(row.tokens)} for row in rows]
+    def _drawn(self, requests: Sequence[TokenRequest], sampling: Sampling) -> list[Drawn]:
+        prompts = [{"prompt_token_ids": request.prompt} for request in requests]
+        asked = [self._params(request, sampling) for request in requests]
         found = []
         for reply in self.llm.generate(prompts, asked, use_tqdm=False):
             answer = reply.outputs[0]
             tokens = list(answer.token_ids)
-            found.append((tokens, [step[token].logprob for step, token in zip(answer.logprobs, tokens, strict=True)]))
+            logprobs = [step[token].logprob for step, token in zip(answer.logprobs, tokens, strict=True)]
+            found.append(Drawn(tokens, logprobs))
         return found
 
-    def _joined(self, rows: list[_Row]) -> Rollouts:
-        width = max(len(row.tokens) for row in rows)
-
-        def padded(columns: list[list], fill: float | int, dtype: torch.dtype) -> Tensor:
-            return torch.tensor([column + [fill] * (width - len(column)) for column in columns], dtype=dtype)
-
-        return Rollouts(
-            padded([row.tokens for row in rows], self.tokenizer.pad, torch.int64),
-            padded([row.segment for row in rows], int(SegmentKind.PAD), torch.int8),
-            padded([row.sampled for row in rows], False, torch.bool),
-            padded([row.logprobs for row in rows], 0.0, torch.float32),
-            torch.arange(len(rows)),
-            torch.zeros(len(rows), dtype=torch.int64),
+    def _params(self, request: TokenRequest, sampling: Sampling) -> Any:
+        return self.params(
+            temperature=sampling.temperature,
+            top_p=sampling.top_p,
+            top_k=sampling.top_k or -1,
+            seed=request.seed,
+            allowed_token_ids=request.allowed_token_ids,
+            max_tokens=request.max_tokens,
+            min_tokens=request.min_tokens,
+            stop_token_ids=list(request.stop_token_ids),
+            ignore_eos=request.ignore_eos,
+            logprobs=0,
+            detokenize=False,
         )

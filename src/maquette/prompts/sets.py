@@ -29,8 +29,9 @@ def load_prompts(name: str, *, count: int = 0, seed: int = 0) -> tuple[Prompt, .
 
     `name` is a shipped suite (`mini`, `mini-dev`, `quickstart`, `mme-3dr`), `train` (`count` prompts of random train designs and
     random caption lengths, by `seed`), `toys4k:FOLDER`, or a file: .txt (one prompt a line, as T3Bench's lists), .csv and .json
-    (a text by the name of text, prompt, caption or captions; if there, id or sha256, category, family), .jsonl (the same, or the
-    fields of `Prompt`). A list of captions, even one written as text, stands for its first. Raises ValueError with the place of the fault.
+    (a text by the name of text, prompt, caption or captions; if there, id or sha256, category, family, image), .jsonl (the same, or
+    the fields of `Prompt`). An image is a file, its path relative to the prompt file's folder. A list of captions, even one written
+    as text, stands for its first. Raises ValueError with the place of the fault.
     """
     if name == "train":
         return train_prompts(count or 1024, seed)
@@ -79,13 +80,14 @@ def prompt_to_json(prompt: Prompt) -> dict[str, object]:
     """The JSON form that `load_prompts` reads back."""
     parts = [{"name": p.name, "count": p.count, "color": p.color, "pattern": p.pattern} for p in prompt.parts]
     parts = [row | ({"material": p.material} if p.material else {}) for row, p in zip(parts, prompt.parts, strict=True)]
+    picture = {"image": prompt.image} if prompt.image else {}
     row = {"id": prompt.id, "text": prompt.text, "category": prompt.category, "family": prompt.family, "parts": parts}
     more = {"attributes": prompt.attributes, "relations": prompt.relations, "questions": prompt.questions}
-    return row | {key: list(value) for key, value in more.items() if value}
+    return row | picture | {key: list(value) for key, value in more.items() if value}
 
 
 FIELDS = {
-    "category", "family", "parts", "attributes", "relations", "questions", "design", "ceiling_iou",
+    "category", "family", "parts", "attributes", "relations", "questions", "design", "ceiling_iou", "image",
     *TEXT_COLUMNS, *ID_COLUMNS,
 }  # fmt: skip
 
@@ -110,7 +112,13 @@ def prompt_from_json(data: Mapping, where: str) -> Prompt:
         attributes=tuple(data.get("attributes", ())),
         relations=relations,  # type: ignore[arg-type]  # three each, checked above
         questions=tuple(data.get("questions", ())),
+        image=_beside(data.get("image", ""), where),
     )
+
+
+def _beside(image: str, where: str) -> str:
+    """A picture's path, relative ones counted from the prompt file's folder (`where` is FILE:LINE)."""
+    return str(Path(where.rsplit(":", 1)[0]).parent / image) if image else ""
 
 
 def _part(data: Mapping, where: str) -> PartSpec:
@@ -155,7 +163,7 @@ def _read_csv(path: Path) -> Iterator[Prompt]:
                 raise ValueError(
                     f"{path}:{number} has no `text`; the first line must name the columns, one of them `text` or `prompt`"
                 )
-            known = {k: fields[k] for k in (*TEXT_COLUMNS, *ID_COLUMNS, "category", "family") if fields.get(k)}
+            known = {k: fields[k] for k in (*TEXT_COLUMNS, *ID_COLUMNS, "category", "family", "image") if fields.get(k)}
             yield prompt_from_json(known, f"{path}:{number}")
 
 

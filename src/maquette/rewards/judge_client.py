@@ -1,6 +1,6 @@
 """Judges behind an OpenAI-compatible address: asked in parallel, retried with jitter, balanced over addresses, answered once.
 
-Plain `http.client`: no SDK, so that stock GPU images need nothing. What a judge says wrong is data (`Answer.missing`);
+What a judge says wrong is data (`Answer.missing`);
 an address that cannot be reached at all stops the run with its name and its last answer.
 """
 
@@ -15,21 +15,17 @@ import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from http.client import HTTPConnection, HTTPException, HTTPSConnection
+from http.client import HTTPException
 from pathlib import Path
-from urllib.parse import urlsplit
 
+from maquette.posting import RETRIED, TooLong, first_words, post
 from maquette.rewards.judge_cache import JudgeCache
 
 Value = dict[str, object]
 Parser = Callable[[str], Value]
 """Takes the judge's text; ValueError where it is no answer to the question."""
 
-RETRIED = (408, 409, 425, 429, 500, 502, 503, 504)
-"""Statuses that may pass; every other one is the request's own fault."""
 LONGEST_WAIT = 30.0
-MOST_BYTES = 4 << 20
-"""An answer longer than this is broken off."""
 
 
 class JudgeGone(ValueError):
@@ -205,17 +201,20 @@ class JudgeClient:
         headers = {"Content-Type": "application/json"}
         if self.settings.key_env:
             headers["Authorization"] = f"Bearer {os.environ[self.settings.key_env]}"
-        status, raw = post(address, body, headers, self.settings.timeout)
+        try:
+            status, raw = post(f"{address.rstrip('/')}/chat/completions", body, headers, self.settings.timeout)
+        except TooLong as error:
+            raise Unreadable(str(error), "") from error
         if status in RETRIED:
-            raise HTTPException(f"status {status}: {_short(raw)}")
+            raise HTTPException(f"status {status}: {first_words(raw)}")
         if status != 200:
-            raise _Refused(f"status {status}: {_short(raw)}")
+            raise _Refused(f"status {status}: {first_words(raw)}")
         try:
             reply = json.loads(raw)
             message = reply["choices"][0]["message"]
             text = message.get("content")
         except (json.JSONDecodeError, UnicodeDecodeError, KeyError, IndexError, TypeError, AttributeError) as error:
-            raise Unreadable("is no chat completion", _short(raw)) from error
+            raise Unreadable("is no chat completion", first_words(raw)) from error
         usage = reply.get("usage") or {}
         with self._lock:
             self.ledger.tokens_in += int(usage.get("prompt_tokens") or 0)
@@ -245,32 +244,6 @@ class _Refused(Exception):
     """The server understood and will not: another try would be the same."""
 
 
-def post(address: str, body: bytes, headers: dict[str, str], timeout: float) -> tuple[int, bytes]:
-    """One POST to ADDRESS/chat/completions, all of it within `timeout` seconds, however slowly bytes drip in."""
-    parts = urlsplit(address)
-    kind = HTTPSConnection if parts.scheme == "https" else HTTPConnection
-    until = time.monotonic() + timeout
-    connection = kind(parts.hostname or "", parts.port, timeout=timeout)
-    try:
-        connection.request("POST", parts.path.rstrip("/") + "/chat/completions", body, headers)
-        response = connection.getresponse()
-        chunks: list[bytes] = []
-        while chunk := response.read1(65536):
-            chunks.append(chunk)
-            if time.monotonic() > until:
-                raise TimeoutError(f"no whole answer within {timeout:g} s")
-            if sum(map(len, chunks)) > MOST_BYTES:
-                raise Unreadable(f"is longer than {MOST_BYTES} bytes", "")
-            if connection.sock is not None:
-                connection.sock.settimeout(max(0.01, until - time.monotonic()))
-        raw, promised = b"".join(chunks), response.getheader("Content-Length")
-        if promised and len(raw) < int(promised):
-            raise ConnectionError(f"the answer broke off after {len(raw)} of {promised} bytes")
-        return response.status, raw
-    finally:
-        connection.close()
-
-
 def request_body(question: Question, settings: JudgeSettings) -> bytes:
     """The request as JSON, the same bytes for the same question: they are the cache's key too."""
     pictures = [
@@ -293,7 +266,3 @@ def request_body(question: Question, settings: JudgeSettings) -> bytes:
 def data_url(content: bytes, media: str = "image/png") -> str:
     """The bytes inside the address, so that judges need no access to files."""
     return f"data:{media};base64," + base64.b64encode(content).decode()
-
-
-def _short(raw: bytes) -> str:
-    return " ".join(raw[:300].decode(errors="replace").split())

@@ -101,6 +101,8 @@ class Judges:
 
     def _scorer(self, weights: str, tokenizer: str) -> ClipScorer:
         device = self.tree.get("device", "cpu")
+        if device.startswith("cuda") and not torch.cuda.is_available():
+            raise ValueError(f"The judges file says device: {device} and this machine shows none; set device: cpu.")
         dtype = torch.float32 if device == "cpu" else torch.bfloat16
         found = self.scorers.get((weights, tokenizer))
         if found is None:

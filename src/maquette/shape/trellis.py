@@ -1,7 +1,8 @@
 """`TrellisMesher`: an installed TRELLIS (arXiv 2412.01506) paints our voxels and makes their mesh, second stage only.
 
 It is fed the codec's voxels in place of its own structure stage: `get_cond` → `sample_slat` → `decode_slat`. The mesh comes with
-vertex colours, which the rewards' renderer draws as they are; `textured` bakes a texture with `to_glb` for files.
+vertex colours, which the rewards' renderer draws as they are; `textured` bakes a texture with `to_glb` for files; `gaussian_views`
+draws its Gaussians instead, where that is faster.
 Text goes through CLIP, which reads 77 tokens and no more.
 """
 
@@ -65,19 +66,19 @@ class TrellisMesher:
 
     def mesh(self, voxels: Voxels, texts: Sequence[str] | None = None) -> list[Mesh]:
         """Texts (one per shape) say how to paint. ValueError for another resolution than 64³, or texts of another number."""
-        decoded = self._decoded(voxels, texts, ["mesh"])
+        decoded = self.decoded(voxels, texts, ["mesh"])
         return [_empty() if one is None else vertex_colored(one["mesh"]) for one in decoded]
 
     def textured(self, voxels: Voxels, texts: Sequence[str] | None, paths: Sequence[Path], texture: int = 1024) -> None:
         """GLB files with a baked texture, by TRELLIS's own `to_glb` (half a minute each); empty shapes write nothing."""
         baking = import_module("trellis.utils.postprocessing_utils")
-        for one, path in zip(self._decoded(voxels, texts, ["mesh", "gaussian"]), paths, strict=True):
+        for one, path in zip(self.decoded(voxels, texts, ["mesh", "gaussian"]), paths, strict=True):
             if one is not None:
                 glb = baking.to_glb(one["gaussian"], one["mesh"], simplify=0.95, texture_size=texture, verbose=False)
                 path.parent.mkdir(parents=True, exist_ok=True)
                 glb.export(str(path))
 
-    def _decoded(self, voxels: Voxels, texts: Sequence[str] | None, formats: list[str]) -> list[dict[str, Any] | None]:
+    def decoded(self, voxels: Voxels, texts: Sequence[str] | None, formats: list[str]) -> list[dict[str, Any] | None]:
         """TRELLIS's outputs per shape, None for empty ones; batched over the rest."""
         if voxels.resolution != RESOLUTION:
             raise ValueError(

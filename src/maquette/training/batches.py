@@ -82,6 +82,7 @@ def rows_of(rollouts: Rollouts, rows: Int64[Tensor, " m"]) -> Rollouts:
         logprobs=rollouts.logprobs[rows, :longest],
         answer=rollouts.answer[rows],
         stage=rollouts.stage[rows],
+        images=tuple(rollouts.images[row] for row in rows.tolist()) if rollouts.images else (),
     )
 
 

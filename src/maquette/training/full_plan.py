@@ -28,6 +28,8 @@ from maquette.rewards.judges_file import ABOUT_PARTS, FULL_SIZE, IN_PROCESS, Jud
 
 CODES = 1024
 ROWS_AT_ONCE = 64
+IMAGE_TOKENS = (512 // 28) ** 2 + 2
+"""Of a picture of 512 × 512, and the two that frame it."""
 CHARACTERS_PER_TOKEN = 3.5
 """Qwen's tokenizer on English prompts reads about 4; the estimate is on the long side."""
 ANSWER_TOKENS = {"lines": 40.0, "json": 120.0}
@@ -42,7 +44,8 @@ def plan_full(config: Config) -> str:
     size = size_of(folder) if (folder / "config.json").is_file() else DecoderSize()
     prompts = load_prompts(config.prompts, count=config.prompt_count)
     longest = max(len(prompt.text) for prompt in prompts)
-    lengths = [stage_tokens(config.stages, index, longest) for index in range(len(config.stages))]
+    pictured = IMAGE_TOKENS if any(prompt.image for prompt in prompts) else 0
+    lengths = [stage_tokens(config.stages, index, longest, pictured) for index in range(len(config.stages))]
     own, answers = config.policy, config.prompts_per_step * config.group_size
     load = Load(min(ROWS_AT_ONCE, answers), max(sum(part) for part in lengths), config.optimiser.micro_batch_tokens)
     reference = config.algorithm.kl != "none" and config.algorithm.kl_beta > 0
@@ -77,12 +80,12 @@ def learning(config: Config, size: DecoderSize) -> int:
     return size.lora(config.policy.lora_rank) if config.policy.lora_rank else size.text
 
 
-def stage_tokens(stages: Sequence[StageSpec], index: int, longest: int) -> tuple[int, int, int]:
-    """Prompt, reasoning and shape tokens of a stage at most, for prompts of at most that many characters."""
+def stage_tokens(stages: Sequence[StageSpec], index: int, longest: int, pictured: int = 0) -> tuple[int, int, int]:
+    """Prompt, reasoning and shape tokens of a stage at most, for prompts of at most that many characters and a picture's tokens."""
     stage = stages[index]
     turn = user_turn("x" * max(1, longest), stage.instruction, wording="full")[0]
     text = f"{SYSTEM['full']}system user assistant {turn}"
-    seen = 0
+    seen = pictured
     for before in stages[:index]:
         seen += before.max_reasoning if f"{before.name}.reasoning" in stage.sees else 0
         seen += CODES + 2 if f"{before.name}.codes" in stage.sees else 0

@@ -110,6 +110,10 @@ def _rollouts(
         wide = [pad(of(one)[own], (0, width - one.tokens.shape[1])) for one, own in zip(every, rows, strict=True)]
         return torch.cat(wide)[order]
 
+    # a round in which no prompt has a picture lists none
+    pictures = [
+        one.images[row] if one.images else None for one, own in zip(every, rows, strict=True) for row in own.tolist()
+    ]
     return Rollouts(
         tokens=column(lambda one: one.tokens),
         segment=column(lambda one: one.segment),
@@ -117,6 +121,7 @@ def _rollouts(
         logprobs=column(lambda one: one.logprobs),
         answer=torch.arange(len(place)).repeat_interleave(stages),
         stage=within.repeat(len(place)),
+        images=tuple(pictures[row] for row in order.tolist()) if any(pictures) else (),
     )
 
 

@@ -29,7 +29,7 @@ from maquette.training.distributed import Processes
 from maquette.training.dynamic import Collected, RunState, collect
 from maquette.training.groups import Answered
 from maquette.training.live import Monitor
-from maquette.training.parts import Parts, load_parts
+from maquette.training.parts import Parts, load_parts, shared_by
 from maquette.training.probe import look
 from maquette.training.samples import best_of, choose_samples, log_samples, reasoning_lengths, summary, variety
 from maquette.training.update import Learner, make_optimizer, set_learning_rate, update
@@ -48,7 +48,7 @@ def train(config: Config, out: Path, *, resume: bool = False, command: str = "")
     already, or was made by another config; a reward, loss or gradient that is not finite.
     """
     processes = Processes.join()
-    processes.share(config.prompts_per_step)  # refused before anything is loaded
+    shared_by(config, processes)
     parts = load_parts(config, processes)
     processes.first_does(lambda: prepare_folder(config, out, resume=resume, command=command))
     trained = run(config, parts, out)
@@ -62,6 +62,8 @@ def run(config: Config, parts: Parts, out: Path) -> Path:
     found = processes.first_does(lambda: list_checkpoints(checkpoints))
     start = load_checkpoint(found[-1], parts.policy, learner.optimizer) if found else 0
     state = RunState.from_json(load_run(found[-1])) if found else RunState()
+    if found:
+        parts.engine.load_weights(parts.policy.state_dict())  # an engine with weights of its own still has the start's
     settings = asdict(config)
     tracker = open_trackers(out, config.track, settings=settings, resume_at=start) if processes.first else Trackers(())
     with ExitStack() as stack:
@@ -231,6 +233,7 @@ def roll_out(
         sampling=Sampling(temperature=config.temperature, seed=seed, first_row=first_row),
         render_size=config.render_size,
         paint_text=config.paint_text,
+        painter=parts.painter,
         clock=clock,
     )
 

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Literal
 
 import torch
 from torch import nn
 
 from maquette.codec.voxel_codec import VoxelCodec
-from maquette.config import Config
+from maquette.config import Config, PolicyConfig
+from maquette.gaussian_views import GaussianPainter
 from maquette.policy.lockstep import LockstepEngine
 from maquette.policy.model import Policy, open_policy, reference_of
+from maquette.policy.served_engine import ServedVllmEngine, ServerSettings
 from maquette.policy.vllm_engine import VllmEngine
 from maquette.prompts.sets import load_prompts
 from maquette.protocols import Mesher, RolloutEngine
@@ -44,6 +47,8 @@ class Parts:
     processes: Processes = field(default_factory=Processes)
     probe: Probe | None = None
     """Who looks on without rewarding; None: nobody."""
+    painter: GaussianPainter | None = None
+    """Who draws painted stages in the mesher's place; None: their mesh is drawn."""
 
 
 def load_parts(config: Config, processes: Processes = ALONE) -> Parts:
@@ -58,7 +63,7 @@ def load_parts(config: Config, processes: Processes = ALONE) -> Parts:
             "lower prompts_per_step or add prompts."
         )
     # what may be missing and is quick to ask comes before what takes minutes to load
-    mesher = TrellisMesher.open() if config.mesher == "trellis" else SurfaceMesher()
+    mesher, painter = open_mesher(config.mesher)
     own = config.policy
     device = own.device if processes.count == 1 else str(processes.device)
     policy = open_policy(
@@ -81,9 +86,10 @@ def load_parts(config: Config, processes: Processes = ALONE) -> Parts:
     return Parts(
         policy=policy,
         reference=reference_of(policy, device=device, weights=own.weights) if needs_reference else None,
-        engine=open_engine(own.engine, policy, codec.codes_per_shape, config.optimiser.precision),
+        engine=open_engine(own, policy, codec.codes_per_shape, config.optimiser.precision),
         codec=codec,
         mesher=mesher,
+        painter=painter,
         cameras=CAMERAS[config.cameras],
         prompts=prompts,
         ensemble=build_ensemble(config.stages, reduce=config.reduce, judges=config.judges),
@@ -92,13 +98,32 @@ def load_parts(config: Config, processes: Processes = ALONE) -> Parts:
     )
 
 
+def open_mesher(name: Literal["surface", "trellis", "trellis-gaussians"]) -> tuple[Mesher, GaussianPainter | None]:
+    """Who makes meshes, and who paints where that is not the mesher."""
+    if name == "surface":
+        return SurfaceMesher(), None
+    trellis = TrellisMesher.open()
+    return (trellis, None) if name == "trellis" else (SurfaceMesher(), GaussianPainter(trellis))
+
+
 def open_engine(
-    name: Literal["lockstep", "vllm"], policy: Policy, codes: int, precision: Literal["float32", "bfloat16"]
+    settings: PolicyConfig, policy: Policy, codes: int, precision: Literal["float32", "bfloat16"]
 ) -> RolloutEngine:
     """Who decodes; lockstep as precisely as the trainer's passes, in the type that the weights are held in or in bfloat16."""
-    if name == "vllm":
+    if settings.engine == "vllm":
         return VllmEngine.open(policy, codes)
+    if settings.engine == "vllm-server":
+        return ServedVllmEngine(policy, codes, ServerSettings(settings.servers, Path(settings.served_adapters)))
     return LockstepEngine(policy, codes, torch.bfloat16 if precision == "bfloat16" else policy.dtype)
+
+
+def shared_by(config: Config, processes: Processes) -> None:
+    """ValueError where these processes cannot share the run."""
+    processes.share(config.prompts_per_step)
+    if config.policy.engine == "vllm-server" and processes.count > 1:
+        raise ValueError(
+            f"policy.engine is vllm-server and {processes.count} processes were launched: adapters are sent by one; launch one."
+        )
 
 
 def known_algorithm(config: Config) -> None:

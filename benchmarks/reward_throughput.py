@@ -1,0 +1,218 @@
+"""Views a second of every reward, and how many judge servers a step needs so that rewards take less time than rollouts.
+
+    python benchmarks/reward_throughput.py [--answers 2] [--threads 1] [--full-clip]
+                                          # writes benchmarks/results/reward_throughput.json
+
+Tiny scorers with their shipped weights; the vision towers of CLIP and HPS at their published geometries (ViT-L/14, ViT-H/14) with
+random weights, whose values do not change the time; judges against an HTTP server on this machine that answers at once, which
+measures our client alone: pictures into PNG and base64, requests, parsing. What a real judge takes is stated and not measured:
+`--seconds-per-request` at `--at-once` requests under way.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import tempfile
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import numpy as np
+import torch
+import tyro
+from machine import RESULTS, machine, write
+from transformers import CLIPConfig, CLIPModel
+
+from maquette.config import RewardWeights, StageSpec
+from maquette.corpus.rasterise import voxelise_design
+from maquette.corpus.splits import designs
+from maquette.making import as_generation
+from maquette.rewards.clip_models import preprocess
+from maquette.rewards.ensemble import REWARDS, load_reward
+from maquette.rewards.judges_file import SERVED, read_judges
+from maquette.shape.surface import SurfaceMesher
+from maquette.types import Generation, Views, Voxels
+
+STAGE = StageSpec("fine", "direct", rewards=RewardWeights(unified=1.0))
+VIEWS = 6
+CLIPS = {
+    "clip_aesthetic (ViT-L/14)": (1024, 24, 4096, 16, 768),
+    "hps (ViT-H/14)": (1280, 32, 5120, 16, 1024),
+}
+"""Width, layers, MLP, heads and joint size of the vision towers."""
+ANSWERS = {
+    "unified": "Alignment Score (1-5): 3\nCoherence Score (1-5): 3\nStyle Score (1-5): 3",
+    "unified_think": "Geometric Alignment Score (1-5): 3",
+    "judge_category": '{"shown": "chair", "asked": "chair", "match": 1}',
+    "judge_alignment": '{"reasons": "a chair", "alignment": 0.5}',
+    "judge_geometry": '{"outline": 0.5, "appearance": 0.5, "parts": 0.5}',
+    "judge_appearance": '{"colour": 0.5, "material": 0.5, "texture": 0.5}',
+    "judge_parts": '{"parts": [{"name": "leg", "count": 4, "exists": 1, "completeness": 0.5}]}',
+    "point_parts": '{"parts": [{"name": "leg", "count": 4, "exists": 1, "completeness": 0.5}]}',
+}
+
+
+def shown(answers: int, size: int) -> Generation:
+    """Corpus objects as the answers of one prompt, drawn as rewards see them."""
+    grids = [voxelise_design(design, 32)[0] for design in designs("train", answers, 0)]
+    voxels = Voxels(np.concatenate([g.occupancy for g in grids]), np.concatenate([g.color for g in grids]))
+    made = [as_generation(mesh, "a red chair with four legs", (STAGE,), size) for mesh in SurfaceMesher().mesh(voxels)]
+    outputs = [one.stages[0] for one in made]
+    columns = {
+        name: np.concatenate([getattr(o.views, name) for o in outputs]) for name in ("rgb", "depth", "normal", "mask")
+    }
+    views = Views(**columns, cameras=outputs[0].views.cameras)
+    first = outputs[0]
+    stage = type(first)(
+        first.name,
+        ("",) * answers,
+        torch.full((answers, 1), -1),
+        np.zeros(answers, bool),
+        voxels,
+        tuple(o.meshes[0] for o in outputs),
+        views,
+    )
+    return Generation(made[0].prompts, answers, made[0].rollouts, (stage,))
+
+
+@contextmanager
+def answering(text: str) -> Iterator[str]:
+    """A judge's address that says one thing at once."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            self.rfile.read(int(self.headers["Content-Length"]))
+            raw = json.dumps({"choices": [{"message": {"content": text}}]}).encode()
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(raw)))
+            self.end_headers()
+            self.wfile.write(raw)
+
+        def log_message(self, *_: object) -> None: ...
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}/v1"
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
+
+
+def timed(work: object) -> float:
+    """Seconds of the second call: the first one compiles and loads."""
+    work()  # type: ignore[operator]
+    begun = time.perf_counter()
+    work()  # type: ignore[operator]
+    return time.perf_counter() - begun
+
+
+def tiny_rewards(generation: Generation, answers: int) -> dict[str, float]:
+    found = {}
+    for name in REWARDS:
+        reward = load_reward(name)
+        taken = timed(lambda reward=reward: reward.score(fresh(generation), 0))
+        found[name] = round(answers * VIEWS / taken, 1)
+    return found
+
+
+def fresh(generation: Generation) -> Generation:
+    """The same with other arrays, so that nothing that was kept for the last views is used again."""
+    stage = generation.stages[0]
+    views = Views(stage.views.rgb.copy(), stage.views.depth, stage.views.normal, stage.views.mask, stage.views.cameras)
+    return Generation(
+        generation.prompts,
+        generation.group_size,
+        generation.rollouts,
+        (type(stage)(stage.name, stage.reasoning, stage.codes, stage.failed, stage.voxels, stage.meshes, views),),
+    )
+
+
+@torch.inference_mode()
+def clip_towers(views: np.ndarray) -> dict[str, float]:
+    """Vision towers alone, one pass after another so that one is in memory at a time."""
+    found = {}
+    pixels = preprocess(torch.from_numpy(views), 224)
+    for name, (width, layers, mlp, heads, joint) in CLIPS.items():
+        tower = {"hidden_size": width, "num_hidden_layers": layers, "intermediate_size": mlp}
+        tower |= {"num_attention_heads": heads, "patch_size": 14, "image_size": 224}
+        config = CLIPConfig(text_config={"num_hidden_layers": 1}, vision_config=tower, projection_dim=joint)
+        model = CLIPModel(config).eval()
+        begun = time.perf_counter()
+        model.visual_projection(model.vision_model(pixel_values=pixels).pooler_output)
+        found[name] = round(len(views) / (time.perf_counter() - begun), 2)
+    return found
+
+
+def client_ceiling(generation: Generation, answers: int) -> dict[str, dict[str, float]]:
+    """Of each judged reward: requests and views a second that our own side can make."""
+    found = {}
+    for name in SERVED:
+        with answering(ANSWERS[name]) as address, tempfile.TemporaryDirectory() as folder:
+            tree = {"models": {"m": {"addresses": [address], "model": "m"}}}
+            tree |= {"rewards": {name: "m", "list_parts": "m"}, "points": {}}
+            path = Path(folder) / "judges.yaml"
+            path.write_text(json.dumps(tree))
+            judges = read_judges(path)
+            reward = judges.reward(name, "mean")
+            taken = timed(lambda reward=reward: reward.score(generation, 0))
+            requests = answers * (VIEWS if judges.prompt(name).views == "each" else 1)
+            found[name] = {
+                "requests_per_second": round(requests / taken, 1),
+                "views_per_second": round(answers * VIEWS / taken, 1),
+            }
+    return found
+
+
+def servers_needed(answers: int, rollout_seconds: float, seconds_per_request: float, at_once: int) -> dict[str, object]:
+    """Of a step of `configs/full/hi-grpo.yaml`: requests, one server's seconds, and servers that keep up with the rollouts."""
+    requests = {"unified_think": answers * VIEWS, "judge_category": answers, "unified": answers * VIEWS}
+    requests |= {"judge_geometry": answers, "judge_parts": answers}
+    total = sum(requests.values())
+    one = total * seconds_per_request / at_once
+    return {
+        "answers": answers,
+        "requests": requests | {"together": total},
+        "assumed": {
+            "seconds_per_request": seconds_per_request,
+            "requests_at_once": at_once,
+            "rollout_seconds": rollout_seconds,
+        },
+        "seconds_on_one_server": round(one, 1),
+        "servers": max(1, math.ceil(one / rollout_seconds)),
+    }
+
+
+def main(
+    answers: int = 2,
+    threads: int = 1,
+    full_clip: bool = True,
+    rollout_seconds: float = 19.0,
+    seconds_per_request: float = 2.0,
+    at_once: int = 32,
+    out: Path = RESULTS,
+) -> None:
+    """`rollout_seconds`: what the step's rollouts take (docs/full-size.md: 19 by arithmetic for 64 answers on one H100)."""
+    torch.set_num_threads(threads)
+    small, large = shown(answers, 64), shown(answers, 224)
+    result: dict[str, object] = {
+        "answers": answers,
+        "views_per_answer": VIEWS,
+        "machine": machine(torch.device("cpu")),
+        "tiny_scorers_views_per_second": tiny_rewards(small, answers),
+        "judge_client_alone": client_ceiling(large, answers),
+        "judge_servers": servers_needed(64, rollout_seconds, seconds_per_request, at_once),
+    }
+    if full_clip:
+        result["clip_views_per_second"] = clip_towers(large.stages[0].views.rgb.reshape(-1, 224, 224, 3)[:4])
+    write("reward_throughput", result, "python benchmarks/reward_throughput.py", out)
+
+
+if __name__ == "__main__":
+    tyro.cli(main)
