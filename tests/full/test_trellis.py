@@ -202,7 +202,8 @@ def test_painted_stages_show_gaussians_and_grey_ones_the_surface(installed: None
 
 def test_the_config_chooses_who_paints(installed: None, monkeypatch: pytest.MonkeyPatch):
     assert open_mesher("surface")[1] is None
-    monkeypatch.setattr(TrellisMesher, "open", opened)
+    on_cpu = opened()
+    monkeypatch.setattr(TrellisMesher, "open", lambda: on_cpu)  # its default device is a GPU
     mesher, painter = open_mesher("trellis-gaussians")
     assert isinstance(mesher, SurfaceMesher) and isinstance(painter, GaussianPainter)
     assert isinstance(open_mesher("trellis")[0], TrellisMesher) and open_mesher("trellis")[1] is None
