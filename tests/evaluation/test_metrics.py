@@ -85,9 +85,30 @@ def test_a_real_set_against_itself_is_zero_within_its_interval():
     halves = rng.normal(size=(120, 16)).astype(np.float32)
     interval = kernel_distance_interval(halves[:60], halves[60:])
     assert interval.low < 0 < interval.high
-    same = kernel_distance_interval(halves, halves)
-    # The very same objects on both sides share a pair each, which no independent sets do: at or below zero, never above.
-    assert same.value <= 0 and same.low < 0
+    same = kernel_distance_interval(halves, halves, partners=np.arange(120))
+    assert max(abs(same.value), abs(same.low), abs(same.high)) < 1e-9
+
+
+def test_answers_to_the_same_prompts_do_not_draw_the_distance_below_zero():
+    # x and y are of one distribution; each pair shares most of what its prompt fixes
+    rng = np.random.default_rng(11)
+    plain, paired = [], []
+    for _ in range(60):
+        common, own, other = rng.normal(size=(3, 40, 6))
+        x, y = (2 * common + own) / 5**0.5, (2 * common + other) / 5**0.5
+        plain.append(kernel_distance(x, y))
+        paired.append(kernel_distance(x, y, partners=np.arange(40)))
+    assert abs(np.mean(paired)) < 3 * np.std(paired) / 60**0.5
+    assert np.mean(plain) < -5 * np.std(plain) / 60**0.5
+
+
+def test_partners_are_left_out_wherever_they_stand():
+    rng = np.random.default_rng(12)
+    x, y, partners = rng.normal(size=(6, 3)), rng.normal(size=(4, 3)), np.array([5, -1, 0, 2])
+    k = lambda a, b: (a @ b / 3 + 1) ** 3  # noqa: E731
+    within = [np.mean([k(r[i], r[j]) for i in range(len(r)) for j in range(len(r)) if i != j]) for r in (x, y)]
+    between = np.mean([k(x[i], y[j]) for i in range(6) for j in range(4) if partners[j] != i])
+    assert kernel_distance(x, y, partners=partners) == pytest.approx(sum(within) - 2 * between, abs=1e-12)
 
 
 def test_scikit_learn_s_kernel_gives_the_same_distance():

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Int
 
 KERNEL = {"kernel": "polynomial", "degree": 3, "gamma": "1/d", "coef0": 1.0, "estimator": "unbiased squared MMD, x100"}
 """Bińkowski et al. 2018, arXiv 1801.01401. This goes into every record that holds a kernel distance."""
@@ -98,27 +98,36 @@ def polynomial_kernel(x: Float[np.ndarray, "n d"], y: Float[np.ndarray, "m d"]) 
     return (left @ right.T / x.shape[1] + 1.0) ** 3
 
 
-def kernel_distance(x: Float[np.ndarray, "n d"], y: Float[np.ndarray, "m d"], *, subset: int = SUBSET) -> float:
+Partners = Int[np.ndarray, " m"] | None
+"""For each row of the second set the row of the first that has the same prompt, -1 where none has; None: nobody has a partner."""
+
+
+def kernel_distance(
+    x: Float[np.ndarray, "n d"], y: Float[np.ndarray, "m d"], *, partners: Partners = None, subset: int = SUBSET
+) -> float:
     """Unbiased squared MMD with `polynomial_kernel`: 0 on average for two samples of one distribution, at any size.
 
-    May be slightly negative. Multiply by 100 to compare with tables that print KD×100. Sets of more than `subset` rows are cut
-    into disjoint subsets, and the mean of their distances is what comes out. ValueError: fewer than 2 rows, NaN, widths that differ.
+    May be slightly negative. Multiply by 100 to compare with tables that print KD×100. An answer and the object meant by its own prompt
+    are not independent, and counting how alike they are would draw the distance below 0: such `partners` are left out, as in the
+    statistic for paired samples of Gretton et al. 2012, eq. 4. Sets of more than `subset` rows are cut into disjoint subsets, and the
+    mean of their distances is what comes out. ValueError: fewer than 2 rows, NaN, widths that differ.
     """
     check_features(x, y)
-    return float(np.mean([_Kernels.of(a, b).distance() for a, b in subsets_of(x, y, subset)]))
+    return float(np.mean([block.distance() for block in _blocks(x, y, partners, subset)]))
 
 
 def kernel_distance_interval(
     x: Float[np.ndarray, "n d"],
     y: Float[np.ndarray, "m d"],
     *,
+    partners: Partners = None,
     seed: int = 0,
     rounds: int = 300,
     subset: int = SUBSET,
 ) -> Interval:
     """`kernel_distance` ×100 with its bootstrap interval. Rows are objects: average an object's views first, they are not independent."""
     check_features(x, y)
-    blocks = [_Kernels.of(a, b) for a, b in subsets_of(x, y, subset)]
+    blocks = _blocks(x, y, partners, subset)
     rng = np.random.default_rng(seed)
     value = float(np.mean([block.distance() for block in blocks]))
     draws = np.mean([block.drawn(rng, rounds) for block in blocks], axis=0)
@@ -134,7 +143,7 @@ def kernel_record(
         "d": x.shape[1],
         "rows": [len(x), len(y)],
         "subset": subset,
-        "subsets": len(subsets_of(x, y, subset)),
+        "subsets": len(subsets_of(len(x), len(y), subset)),
     }
 
 
@@ -145,25 +154,40 @@ class _Kernels:
     xx: np.ndarray
     yy: np.ndarray
     xy: np.ndarray
+    partners: np.ndarray
+    """[m], -1: none."""
 
-    @classmethod
-    def of(cls, x: np.ndarray, y: np.ndarray) -> _Kernels:
-        return cls(polynomial_kernel(x, x), polynomial_kernel(y, y), polynomial_kernel(x, y))
+    @property
+    def couples(self) -> tuple[np.ndarray, np.ndarray]:
+        """Rows of the first and of the second set that have the same prompt."""
+        paired = np.flatnonzero(self.partners >= 0)
+        return self.partners[paired], paired
 
     def distance(self) -> float:
         """The U-statistic over all rows."""
         n, m = self.xy.shape
+        own, others = self.couples
         within = (self.xx.sum() - np.trace(self.xx)) / (n * (n - 1)) + (self.yy.sum() - np.trace(self.yy)) / (
             m * (m - 1)
         )
-        return float(within - 2 * self.xy.mean())
+        between = (self.xy.sum() - self.xy[own, others].sum()) / (n * m - len(own))
+        return float(within - 2 * between)
 
     def drawn(self, rng: np.random.Generator, rounds: int) -> np.ndarray:
-        """The statistic of `rounds` resamples. Pairs of one and the same object are left out, so repeats do not bias it."""
+        """The statistic of `rounds` resamples. Pairs of one and the same object are left out, so repeats do not bias it.
+
+        Where every row of the second set has a partner, both are drawn together.
+        """
         n, m = self.xy.shape
+        own, others = self.couples
         a = rng.multinomial(n, np.full(n, 1 / n), size=rounds).astype(np.float64)
-        b = rng.multinomial(m, np.full(m, 1 / m), size=rounds).astype(np.float64)
-        return _within(self.xx, a) + _within(self.yy, b) - 2 * ((a @ self.xy) * b).sum(1) / (n * m)
+        together = len(own) == m
+        b = a[:, self.partners] if together else rng.multinomial(m, np.full(m, 1 / m), size=rounds).astype(np.float64)
+        couples = a[:, own] * b[:, others]
+        total = ((a @ self.xy) * b).sum(1) - couples @ self.xy[own, others]
+        pairs = a.sum(1) * b.sum(1) - couples.sum(1)
+        between = np.where(pairs > 0, total / np.maximum(pairs, 1), np.nan)
+        return _within(self.xx, a) + _within(self.yy, b) - 2 * between
 
 
 def _within(kernel: np.ndarray, counts: np.ndarray) -> np.ndarray:
@@ -177,15 +201,27 @@ def _within(kernel: np.ndarray, counts: np.ndarray) -> np.ndarray:
     return np.where(pairs > 0, total / np.maximum(pairs, 1), np.nan)
 
 
-def subsets_of(x: np.ndarray, y: np.ndarray, subset: int) -> list[tuple[np.ndarray, np.ndarray]]:
-    """Both sets cut into equally many disjoint blocks; which rows share one is fixed, and independent of their order."""
-    count = -(-max(len(x), len(y)) // subset)
-    count = max(1, min(count, len(x) // 2, len(y) // 2))
+def _blocks(x: np.ndarray, y: np.ndarray, partners: np.ndarray | None, subset: int) -> list[_Kernels]:
+    partners = np.full(len(y), -1) if partners is None else partners
+    found = []
+    for own, others in subsets_of(len(x), len(y), subset):
+        place = np.full(len(x) + 1, -1)  # its last entry serves those without a partner
+        place[own] = np.arange(len(own))
+        a, b = x[own], y[others]
+        kernels = polynomial_kernel(a, a), polynomial_kernel(b, b), polynomial_kernel(a, b)
+        found.append(_Kernels(*kernels, place[partners[others]]))
+    return found
+
+
+def subsets_of(n: int, m: int, subset: int) -> list[tuple[np.ndarray, np.ndarray]]:
+    """The rows of both sets cut into equally many disjoint blocks; which rows share one is fixed, and independent of their order."""
+    count = -(-max(n, m) // subset)
+    count = max(1, min(count, n // 2, m // 2))
     if count == 1:
-        return [(x, y)]
+        return [(np.arange(n), np.arange(m))]
     rng = np.random.default_rng(0)
-    left, right = rng.permutation(len(x)), rng.permutation(len(y))
-    return [(x[i], y[j]) for i, j in zip(np.array_split(left, count), np.array_split(right, count), strict=True)]
+    left, right = rng.permutation(n), rng.permutation(m)
+    return list(zip(np.array_split(left, count), np.array_split(right, count), strict=True))
 
 
 def frechet_distance(

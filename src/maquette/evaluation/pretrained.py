@@ -59,6 +59,8 @@ class Gathered:
 
     answers: dict[str, list[np.ndarray]] = field(default_factory=dict)
     references: dict[str, list[np.ndarray]] = field(default_factory=dict)
+    partners: dict[str, list[int]] = field(default_factory=dict)
+    """For each reference the place of its answer."""
     """Means over an object's views, by extractor."""
     grey_clip: list[float] = field(default_factory=list)
     similarity: dict[str, list[float]] = field(default_factory=dict)
@@ -104,6 +106,7 @@ def _features(
         return
     meant = extractor.features(_views(reference.mesh(), cameras, networks))[0]
     gathered.references.setdefault(extractor.name, []).append(meant.mean(0))
+    gathered.partners.setdefault(extractor.name, []).append(len(gathered.answers[extractor.name]) - 1)
     if networks.compat:
         grey = extractor.features(grey_views([mesh], cameras, networks.protocol.picture_size))[0]
         gathered.similarity.setdefault(extractor.name, []).append(cross_kernel_similarity(grey, meant))
@@ -122,7 +125,8 @@ def set_distances(gathered: Gathered, seed: int = 0) -> tuple[dict[str, Interval
         if y is None or min(len(x), len(y)) < 2:
             record[f"KD {name}"] = "not computed: it needs at least 2 reference objects"
             continue
-        found[f"KD {name}"] = kernel_distance_interval(x, y, seed=seed)
+        partners = np.array(gathered.partners[name])
+        found[f"KD {name}"] = kernel_distance_interval(x, y, partners=partners, seed=seed)
         record[f"KD {name}"] = dict(kernel_record(x, y))
         if len(x) == len(y) >= FEWEST_FOR_FRECHET:
             value = frechet_distance(x, y)

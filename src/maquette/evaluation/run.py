@@ -78,7 +78,7 @@ def evaluate(
         for stage, meshes in answers.stages.items():
             write_pictures(part, meshes, out / "pictures" / stage)
         write_meshes(part, answers.meshes, out / "meshes")
-    meant = [references[p.id] for p in prompts if p.id in references]
+    meant = {place: references[p.id] for place, p in enumerate(prompts) if p.id in references}
     distance, record = own_distance(np.concatenate(features), meant, evaluators, seed)
     distances, more = set_distances(gathered, seed)
     notes = _notes(evaluators, networks, 1 + len(others), {"kernel distance": record, **more}) | (provenance or {})
@@ -102,14 +102,14 @@ def _notes(
 
 
 def own_distance(
-    features: Float32[np.ndarray, "a d"], meant: Sequence[Reference], evaluators: Evaluators, seed: int
+    features: Float32[np.ndarray, "a d"], meant: Mapping[int, Reference], evaluators: Evaluators, seed: int
 ) -> tuple[Interval, dict[str, object] | str]:
-    """The small evaluators' kernel distance ×100 to the objects meant, and what it was computed with."""
+    """The small evaluators' kernel distance ×100 to the objects meant (by the answer's place), and what it was computed with."""
     if min(len(features), len(meant)) < 2:
         return UNKNOWN, f"not computed: it needs at least 2 objects on both sides, not {len(features)} and {len(meant)}"
-    reference = reference_features(meant, evaluators)
+    reference = reference_features(list(meant.values()), evaluators)
     record = dict(kernel_record(features, reference)) | {"features": "maquette recogniser, rows of mean square 1"}
-    return kernel_distance_interval(features, reference, seed=seed), record
+    return kernel_distance_interval(features, reference, partners=np.array(list(meant)), seed=seed), record
 
 
 def measure(
