@@ -16,6 +16,7 @@ KINDS = {
     "warm-start-more": WarmStartConfig,
     "warm-start-control": WarmStartConfig,
     "scorers": ScorersConfig,
+    "evaluators": ScorersConfig,
 }
 
 

@@ -137,7 +137,7 @@ def train_codec(config: Positional[Path], out: Path | None = None, set: tuple[st
 def train_scorers(
     config: Positional[Path], out: Path | None = None, set: tuple[str, ...] = (), evaluators: bool = False
 ) -> None:
-    """Training of the small scorers that reward, or of the evaluators that never do, e.g. configs/scorers.yaml.
+    """Training of the small scorers that reward, or of the evaluators that never do, e.g. configs/scorers.yaml, or configs/evaluators.yaml.
 
     Args:
         config: A YAML file with what differs from the defaults.

@@ -287,9 +287,9 @@ class WarmStartConfig:
 class ScorersConfig:
     """`maquette train-scorers CONFIG`: see rewards/train.py."""
 
-    steps: int = 3000
+    steps: int = 3200
     """Optimiser steps."""
-    objects: int = 3500
+    objects: int = 7000
     """Train compositions rendered for it."""
     held_out: int = 400
     """Held-out compositions that measure it."""

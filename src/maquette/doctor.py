@@ -19,7 +19,7 @@ WEIGHTS = {
     "policy-base": "maquette warm-start configs/warm-start.yaml",
     "policy-rl": "maquette train configs/hi-grpo.yaml",
     "scorers": "maquette train-scorers configs/scorers.yaml",
-    "evaluators": "maquette train-scorers configs/scorers.yaml --evaluators",
+    "evaluators": "maquette train-scorers configs/evaluators.yaml --evaluators",
     "prompts": "reinstall the package: prompt sets are shipped with it",
 }
 """Folders of shipped files, and what makes each anew."""

@@ -38,7 +38,7 @@ def train_evaluators(
     codec: str = "tiny",
     objects: int = 3500,
     held_out: int = 400,
-    steps: int = 3000,
+    steps: int = 2500,
     seed: int = 0,
 ) -> dict[str, float]:
     """Writes `alignment.safetensors`, `recogniser.safetensors` and `card.json` into `folder`; returns the held-out figures."""
@@ -63,7 +63,7 @@ def train_evaluators(
         {
             "what": "evaluators: alignment (dual encoder) and recogniser (family, counts, colours, features); they never reward",
             "data": f"{len(learnt)} train designs with odd seeds × 2 looks × 6 views, through codec {codec or 'none'}",
-            "command": f"maquette train-scorers configs/scorers.yaml --evaluators --set steps={steps} objects={objects}",
+            "command": f"maquette train-scorers configs/evaluators.yaml --evaluators --set steps={steps} objects={objects}",
             "seed": seed,
             "seconds": round(time.time() - began),
             "held_out": figures,

@@ -35,9 +35,9 @@ def train_scorers(
     folder: Path = SCORERS,
     data: Path = DATA,
     codec: str = "tiny",
-    objects: int = 3500,
+    objects: int = 7000,
     held_out: int = 400,
-    steps: int = 3000,
+    steps: int = 3200,
     seed: int = 0,
 ) -> dict[str, float]:
     """Writes `semantic.safetensors`, `quality.safetensors` and `card.json` into `folder`; returns the held-out figures.
