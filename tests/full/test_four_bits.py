@@ -15,7 +15,7 @@ from maquette.config import PolicyConfig
 from maquette.policy.adapters import effective_weight, lora_layers
 from maquette.policy.export import export_policy
 from maquette.policy.logprobs import sequence_logprobs
-from maquette.policy.model import load_policy, open_policy
+from maquette.policy.model import Policy, load_policy, open_policy
 from maquette.training.loop import train
 from tests.full.layouts import shapellm_folder, small_codec
 from tests.full.test_policy import decoded, shaken
@@ -45,10 +45,15 @@ def test_weights_in_four_bits_score_and_decode_alike(tmp_path: Path):
     error = (effective_weight(layer).float() - whole).abs().max() / whole.abs().max()
     layer.enable_adapters(True)
     assert 0 < error < 0.16  # half the widest gap between two of NF4's sixteen values
+    # Decoding and scoring multiply in bfloat16 in another order; the same weights held in bfloat16 say what that alone costs.
+    plain = drift(shaken(open_policy(folder, weights="bfloat16", lora_rank=4), 0.1))
+    assert drift(policy).mean() < 2 * plain.mean() and drift(policy).max() < 3 * plain.max()
+
+
+def drift(policy: Policy) -> torch.Tensor:
+    """How far the log-probs of scoring are from those of decoding, at every sampled token."""
     rollouts = decoded(policy)
-    ours = sequence_logprobs(policy, rollouts).logprobs
-    drift = (ours - rollouts.logprobs)[rollouts.sampled].abs()  # products are in bfloat16, in another order
-    assert drift.max() < 0.1 and drift.mean() < 0.02
+    return (sequence_logprobs(policy, rollouts).logprobs - rollouts.logprobs)[rollouts.sampled].abs()
 
 
 @installed
