@@ -26,7 +26,7 @@ from maquette.evaluation.metrics import Interval, bootstrap_mean, paired_differe
 from maquette.evaluation.results import MEASURES, Evaluation, load_evaluation
 from maquette.evaluation.systems import evaluate_model
 from maquette.runs import source_of
-from maquette.tracking import provenance
+from maquette.tracking import provenance, read_metrics
 from maquette.training.loop import train
 
 ROOT = Path(__file__).parents[1]
@@ -36,14 +36,10 @@ RESULTS = ROOT / "benchmarks" / "results"
 
 def train_seed(config: Path, seed: int, overrides: tuple[str, ...]) -> Path:
     """The run folder of one seed, trained or gone on with if it is not finished."""
-    folder = RUNS / f"{config.stem}-{seed}"
-    if not (folder / "policy").is_dir():
-        train(
-            load_config(config, (*overrides, f"seed={seed}")),
-            folder,
-            resume=folder.is_dir(),
-            command="benchmarks/rl.py",
-        )
+    folder, resolved = RUNS / f"{config.stem}-{seed}", load_config(config, (*overrides, f"seed={seed}"))
+    # a run that was asked to stop leaves a policy too, so its steps are counted
+    if len(read_metrics(folder / "metrics.jsonl")) < resolved.steps:
+        train(resolved, folder, resume=folder.is_dir(), command="benchmarks/rl.py")
     return folder
 
 
