@@ -54,7 +54,7 @@ def main() -> None:
     row["seconds"] = seconds(lambda: kernel_distance(x, y), 1)
     if arguments.peer:
         with tempfile.NamedTemporaryFile(suffix=".npz") as file:
-            cut = subsets_of(x, y, SUBSET)
+            cut = [(x[i], y[j]) for i, j in subsets_of(len(x), len(y), SUBSET)]
             arrays = {f"{side}-{i}": part for i, pair in enumerate(cut) for side, part in zip("xy", pair, strict=True)}
             np.savez(file, **arrays)
             file.flush()
