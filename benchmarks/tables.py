@@ -89,12 +89,19 @@ def speed() -> str:
         lines.append(
             f"| one Hi-GRPO step, 4 prompts × 8 answers × 2 stages, {step['threads']} threads | {whole} | step.py |"
         )
-    if decoding := read("decoding"):
-        for name, way in decoding["ways"].items():
-            text = f"{way['tokens_per_second']} tokens/s, {way['times_generate']:.2f} × `generate`"
-            lines.append(
-                f"| decoding {decoding['rows']} rows × {decoding['new_tokens']} tokens, {name} | {text} | decoding.py |"
-            )
+    lines += decoding_rows() + trl_rows()
+    if head := read("head_memory"):
+        more = head["full_over_restricted"]
+        text = ", ".join(f"{key.replace('_', ' ')} {value:g} ×" for key, value in more.items())
+        lines.append(
+            f"| full head of {head['vocabulary']} rows over the restricted one of {head['codes']} | {text} | head_memory.py |"
+        )
+    if metrics := read("metrics"):
+        row = metrics["kernel distance"]
+        peer = f"; scikit-learn's kernels {row['scikit-learn seconds']:.1f} s" if "scikit-learn seconds" in row else ""
+        lines.append(
+            f"| kernel distance of {row['rows']} × {row['width']} features | {row['seconds']:.1f} s{peer} | metrics.py |"
+        )
     if corpus := read("corpus"):
         rates = ", ".join(f"{rate:.0f} at {size}" for size, rate in corpus["objects_per_second"].items())
         lines.append(f"| corpus objects per CPU second, one thread | {rates} | corpus.py |")
@@ -114,6 +121,32 @@ def speed() -> str:
         )
         lines.append(f"| voxelising {blob['faces']} faces to 64³ | {text} | voxelising.py |")
     return "\n".join(lines) + "\n"
+
+
+def decoding_rows() -> list[str]:
+    """Best of either side at each size and batch."""
+    lines = []
+    for name, model in read("decoding").items():
+        if not isinstance(model, dict) or "batches" not in model:
+            continue
+        for batch in model["batches"]:
+            own, other = (batch["best"][side] for side in ("lockstep", "generate"))
+            rates = f"{own} {batch['ways'][own]['tokens_per_second']} tokens/s, {other} {batch['ways'][other]['tokens_per_second']}"
+            times = batch["best_against_best"]
+            lines.append(
+                f"| decoding, {name}, {batch['rows']} rows × {model['new_tokens']} tokens | {rates}: "
+                f"{times['seconds']} × by wall, {times['processor_seconds']} × by processor time | decoding.py |"
+            )
+    return lines
+
+
+def trl_rows() -> list[str]:
+    """The same update by both."""
+    result = read("trl_step")
+    return [
+        f"| a token of one update with free rewards, {name} | {times} × as fast as TRL | trl_step.py |"
+        for name, times in result.get("times_faster_per_token", {}).items()
+    ]
 
 
 TABLES: dict[str, Callable[[], str]] = {

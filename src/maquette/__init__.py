@@ -1,3 +1,3 @@
 """Maquette: text-to-3D generation trained by reinforcement learning."""
 
-__version__ = "0.2.0"
+__version__ = "0.3.0"

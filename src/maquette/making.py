@@ -189,10 +189,13 @@ def centred(mesh: Mesh) -> Mesh:
 
 
 def write_picture(mesh: Mesh, path: Path) -> None:
-    """The object from its front corner."""
-    views = render([mesh], CAMERAS["front-3q"], size=HERO_SIZE, antialias=True)
+    """The object from its front corner, by studio light."""
+    from maquette.rendering.sheets import (
+        portraits,
+    )  # brings matplotlib along, which an object without a picture does not wait for
+
     path.parent.mkdir(parents=True, exist_ok=True)
-    Image.fromarray(views.rgb[0, 0]).save(path)
+    Image.fromarray(portraits([mesh], size=HERO_SIZE)[0, 0]).save(path)
 
 
 def numbered(path: Path, number: int) -> Path:
