@@ -8,8 +8,11 @@ from pathlib import Path
 import pytest
 
 from maquette.evaluation.metrics import Interval
-from maquette.evaluation.report import curves, write_report
+from maquette.evaluation.curves import curves, grouped
+from maquette.evaluation.panel import panel
+from maquette.evaluation.report import write_report
 from maquette.evaluation.results import (
+    LEVELS,
     MEASURES,
     Evaluation,
     ObjectResult,
@@ -68,3 +71,54 @@ def test_the_page_holds_everything_and_asks_the_network_for_nothing(tmp_path: Pa
     assert curves(run) == {"reward": [[0.0, 1.0]]}
     assert "| tuned |" in (tmp_path / "report.md").read_text()
     assert markdown_table([evaluation("base", 0.0)]).count("\n") == 3
+
+
+def test_every_measure_stands_in_a_level_of_the_report():
+    assert {m.level for m in MEASURES} <= set(LEVELS)
+
+
+def test_curves_are_grouped_each_once_and_bookkeeping_is_folded():
+    names = ["seconds/step", "reward/fine/parts", "kl", "best_of_4/fine", "judge/qwen/asked", "entropy/shape", "luck"]
+    groups = grouped(names)
+    assert sorted(n for g in groups for n in g["names"]) == sorted(names)
+    assert groups[0]["names"] == ["reward/fine/parts"] and groups[-1]["names"] == ["luck"]
+    assert [n for g in groups if g["open"] for n in g["names"]] == ["reward/fine/parts", "kl", "entropy/shape"]
+
+
+def judged_evaluation() -> Evaluation:
+    """Twelve objects by two judges who rank alike; one judge left one out, one answer failed."""
+    rows = []
+    for i in range(12):
+        a = {level: i / 12 for level in ("geometry", "semantics", "texture")}
+        b = {level: math.nan if i == 3 else i / 24 for level in a}
+        if i == 7:
+            a, b = dict.fromkeys(a, 0.0), dict.fromkeys(a, 0.0)
+        words = {"a": f"said of {i}", "b": ""}
+        rows.append(
+            dataclasses.replace(ROW, id=f"p{i}", failed=i == 7, judged={"a (v1)": a, "b (v1)": b}, words=words)
+        )
+    return Evaluation("judged", "mini", 0, tuple(rows), Interval(1.0, 0.5, 1.5, 12), {})
+
+
+def test_judges_stand_beside_each_other_with_what_they_left_out():
+    levels = panel(judged_evaluation())
+    assert [level["title"] for level in levels] == [
+        "multi-view geometric consistency", "semantic detail alignment", "texture realism",
+    ]  # fmt: skip
+    first, second = levels[0]["judges"]
+    assert (first["missing"], second["missing"], first["asked"]) == (0, 1, 11)  # the failed answer was shown to nobody
+    (pair,) = levels[0]["pairs"]
+    assert pair["spearman"]["value"] == pytest.approx(1) and pair["left_out"] == 1
+    assert 0 < levels[0]["alpha"] < 1
+    assert panel(evaluation("base", 0.0)) == []
+
+
+def test_the_page_and_its_twins_hold_failures_and_the_judges_words(tmp_path: Path):
+    save_evaluation(judged_evaluation(), tmp_path)
+    page = write_report(tmp_path / "report.html", [tmp_path], title="T")
+    data, text = json.loads(page.with_suffix(".json").read_text()), page.with_suffix(".md").read_text()
+    assert [f["id"] for f in data["failures"][0]] == ["p7"] and "judged failed on 1 of 12 prompts" in text
+    assert data["panels"][0]["levels"][0]["judges"][1]["missing"] == 1 and "1 of 11" in text
+    (row,) = [o for o in data["objects"] if o["id"] == "p2"]
+    assert row["words"] == {"a": "said of 2", "b": ""} and row["values"]["a (v1): texture"] == pytest.approx(2 / 12, abs=1e-4)
+    assert "said of 2" in page.read_text() and "said of 1" in text

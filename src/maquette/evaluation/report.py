@@ -12,6 +12,7 @@ from maquette.evaluation.curves import curves, grouped
 from maquette.evaluation.panel import panel
 from maquette.evaluation.report_text import report_text
 from maquette.evaluation.results import (
+    LEVELS,
     Evaluation,
     Measure,
     ObjectResult,
@@ -50,6 +51,7 @@ def write_report(
         "notes": [*notes, *_warnings(evaluations)],
         "systems": [_system(e, evaluations[0] if i else None, measures) for i, e in enumerate(evaluations)],
         "measures": [_column(m) for m in measures],
+        "levels": [_capital(level) for level in LEVELS],
         "distances": list(dict.fromkeys(name for e in evaluations for name in e.distances)),
         "panels": [{"levels": levels} for levels in panels],
         "failures": [[{"id": r.id, "text": r.text, "fault": r.fault} for r in e.objects if r.failed] for e in evaluations],
@@ -108,8 +110,17 @@ def _warnings(evaluations: Sequence[Evaluation]) -> list[str]:
 
 
 def _column(m: Measure) -> dict[str, object]:
-    level = m.level[:1].upper() + m.level[1:]
-    return {"name": m.name, "title": m.title, "up": m.higher_is_better, "level": level, "judge": m.judge}
+    return {
+        "name": m.name,
+        "title": m.title,
+        "up": m.higher_is_better,
+        "level": _capital(m.level),
+        "judge": m.judge,
+    }
+
+
+def _capital(text: str) -> str:
+    return text[:1].upper() + text[1:]
 
 
 def _system(evaluation: Evaluation, first: Evaluation | None, measures: Sequence[Measure]) -> dict[str, object]:

@@ -78,6 +78,8 @@ LEVEL_TITLES = {
     "texture": "texture realism",
 }
 SEMANTICS, GEOMETRY, MEANT = LEVEL_TITLES["semantics"], LEVEL_TITLES["geometry"], "shape of the object meant"
+LEVELS = (SEMANTICS, GEOMETRY, LEVEL_TITLES["texture"], MEANT, "variety", "failures")
+"""In the report's order."""
 MEASURES = (
     Measure("alignment", "text alignment", True, lambda r: r.alignment, SEMANTICS),
     Measure("attributes", "attribute accuracy", True, _attributes, SEMANTICS),

@@ -16,7 +16,8 @@ const has = (v) => v !== null && v !== undefined;
 const SETS = "Against the set of objects meant";
 const measures = [...data.measures, { name: "kernel_distance", title: "kernel distance ×100", up: false, level: SETS },
   ...data.distances.map((name) => ({ name, title: name.startsWith("KD") ? name + " ×100" : name, up: false, level: SETS }))];
-const levels = [...new Set(measures.map((m) => m.level))];
+const levels = [...data.levels, SETS];
+const titled = (m) => (m.judge ? "by " + m.judge : m.title);
 const shown = new Set(data.systems.keys());
 let sorted = null;
 
@@ -71,7 +72,7 @@ function results() {
     const rows = measures.filter((m) => m.level === level && columns.some((i) => intervalOf(data.systems[i], m, part)));
     if (rows.length) body.push(el("tr", { className: "level" }, el("th", { colSpan: columns.length + 2 }, level)));
     for (const m of rows) {
-      const press = el("button", { title: "best system first" }, m.title + (m.up ? " ↑" : " ↓"));
+      const press = el("button", { title: "best system first" }, titled(m) + (m.up ? " ↑" : " ↓"));
       const name = el("th", { scope: "row" }, press), range = el("td", { className: "plot" });
       if (sorted && sorted.name === m.name) name.setAttribute("aria-sort", m.up ? "descending" : "ascending");
       press.addEventListener("click", () => { sorted = sorted && sorted.name === m.name ? null : m; results(); });
@@ -92,11 +93,11 @@ const picture = (answer) => {
 function failures() {
   const lines = [...shown].sort().map((i) => {
     const bad = data.failures[i], reasons = new Map();
-    for (const one of bad) reasons.set(one.fault || "no reason given", [...(reasons.get(one.fault || "no reason given") || []), one]);
+    for (const one of bad) { const why = (one.fault || "no reason given").split(":")[0]; reasons.set(why, (reasons.get(why) || 0) + 1); }
     const line = el("p", {}, dot(i), el("b", {}, data.systems[i].name), ` failed on ${bad.length} of ${data.systems[i].objects} prompts. `);
     if (!bad.length) return line;
     const list = el("ul", {}, ...bad.map((one) => el("li", {}, `${one.id}: ${one.text} `, el("span", { className: "down" }, one.fault))));
-    return el("div", {}, line, el("details", { open: bad.length <= 5 }, el("summary", {}, `${reasons.size} reason${reasons.size > 1 ? "s" : ""}`), list));
+    return el("div", {}, line, el("details", { open: bad.length <= 5 }, el("summary", {}, [...reasons].map(([why, count]) => `${count} × ${why}`).join(", ")), list));
   });
   $("failed").replaceChildren(...lines);
   const m = data.measures.find((one) => one.name === $("worst").value);
@@ -188,10 +189,12 @@ function answerBlock(answer, i) {
   if (answer.fault) block.append(el("p", { className: "fault" }, "failed: " + answer.fault));
   const known = data.measures.filter((m) => has(answer.values[m.name]));
   const list = (wanted) => el("dl", {}, ...wanted.flatMap((m) => [el("dt", {}, m.title), el("dd", {}, fixed(answer.values[m.name]))]));
-  const first = known.filter((m) => HEADLINE.includes(m.name) || m.judge);
-  block.append(list(first));
-  for (const [judge, said] of Object.entries(answer.words)) if (said) block.append(el("blockquote", {}, el("b", {}, judge), said));
-  const rest = known.filter((m) => !first.includes(m));
+  block.append(list(known.filter((m) => HEADLINE.includes(m.name))));
+  for (const [judge, said] of Object.entries(answer.words)) {
+    const scores = known.filter((m) => m.judge.startsWith(judge + " (")).map((m) => `${m.name.split(": ").pop()} ${answer.values[m.name].toFixed(2)}`);
+    if (said || scores.length) block.append(el("blockquote", {}, el("b", {}, [judge, ...scores].join(" · ")), said));
+  }
+  const rest = known.filter((m) => !HEADLINE.includes(m.name) && !m.judge);
   if (rest.length) block.append(el("details", {}, el("summary", {}, "all figures"), list(rest)));
   const thoughts = answer.reasoning.filter((t) => t);
   if (thoughts.length) block.append(el("details", { className: "thought" }, el("summary", {}, "reasoning"), ...thoughts.map((t) => el("p", {}, t))));
@@ -248,6 +251,7 @@ choices("order", Object.keys(orders).filter((name) => data.systems.length > 1 ||
 choices("by", data.measures.map((m) => [m.name, m.title]));
 choices("of", data.systems.map((s, i) => [i, s.name]));
 choices("category", [["", "all"], ...[...new Set(data.objects.map((o) => o.category))].filter(Boolean).map((c) => [c, c])]);
+$("cards").style.setProperty("--least", `${Math.max(560, 250 * data.systems.length)}px`);
 $("of").value = String(data.systems.length - 1);
 data.systems.forEach((s, i) => {
   const box = el("input", { type: "checkbox", checked: true, oninput: () => { shown[box.checked ? "add" : "delete"](i); results(); failures(); gallery(); } });
