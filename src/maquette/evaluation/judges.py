@@ -16,6 +16,7 @@ from jaxtyping import Bool, Float, UInt8
 from scipy.stats import rankdata
 
 from maquette.evaluation.metrics import Interval
+from maquette.rewards.judge_client import JudgeGone
 from maquette.types import Prompt
 
 LEVELS = ("geometry", "semantics", "texture")
@@ -56,22 +57,25 @@ def level_prompt(prompt: Prompt) -> str:
 
 
 def ask_judge(name: str, ask: Ask, prompt: Prompt, views: UInt8[np.ndarray, "v h w 3"]) -> Verdict:
-    """A verdict from a served model. An answer out of range, or none at all, is missing and says why.
+    """A verdict from a served model. An answer out of range, or none at all, is missing and says why; `JudgeGone` stops.
 
     Where the prompt has questions and all are answered, the share of yes is the semantic score: it is checked point by point.
     """
     try:
         answer = ask(level_prompt(prompt), list(views))
-        scores = {level: _score(answer, level) for level in LEVELS}
+        scores = {level: level_score(answer, level) for level in LEVELS}
         replies = answer.get("answers")
         if prompt.questions and isinstance(replies, Sequence) and len(replies) == len(prompt.questions):
             scores["semantics"] = float(np.mean([str(r).strip().lower().startswith("yes") for r in replies]))
         return Verdict(name, PROMPT_VERSION, scores, str(answer.get("reason", "")))
+    except JudgeGone:
+        raise  # a judge that nobody can reach is not one that said nothing
     except (ValueError, OSError) as error:
         return Verdict(name, PROMPT_VERSION, dict.fromkeys(LEVELS, math.nan), f"no verdict: {error}")
 
 
-def _score(answer: Mapping[str, object], level: str) -> float:
+def level_score(answer: Mapping[str, object], level: str) -> float:
+    """ValueError where the answer has no number between 0 and 1 for the level."""
     value = answer.get(level)
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value <= 1:
         raise ValueError(f"{level} is {value!r}, not a number between 0 and 1")
@@ -107,6 +111,23 @@ def agreement(
         both = ~np.isnan(x + y)
         found.append(Agreement((a, b), _spearman_interval(x[both], y[both], seed, rounds), int((~both).sum())))
     return tuple(found)
+
+
+def agreement_lines(verdicts: Sequence[Sequence[Verdict]], seed: int = 0) -> list[str]:
+    """How far the judges of the same objects agree, a sentence a level; none for fewer than two judges."""
+    names = [verdict.judge for verdict in verdicts[0]] if verdicts else []
+    if len(names) < 2:
+        return []
+    lines = []
+    for level in LEVELS:
+        table = np.array([[verdict.scores[level] for verdict in row] for row in verdicts], float).T
+        pairs = agreement(dict(zip(names, table, strict=True)), seed=seed)
+        said = [
+            f"{' and '.join(pair.judges)} rank correlation {pair.spearman} over {pair.spearman.n} objects, {pair.left_out} left out"
+            for pair in pairs
+        ]
+        lines.append(f"{level}: {'; '.join(said)}; Krippendorff's alpha {krippendorff_alpha(table):.3f}")
+    return lines
 
 
 def _spearman_interval(x: np.ndarray, y: np.ndarray, seed: int, rounds: int) -> Interval:

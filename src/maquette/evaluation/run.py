@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 from pathlib import Path
 
@@ -20,7 +21,7 @@ from maquette.evaluation.geometry import (
     sampled_points,
     voxel_iou,
 )
-from maquette.evaluation.judges import Ask, Verdict, ask_judge, failed_verdict, variety
+from maquette.evaluation.judges import Ask, Verdict, agreement_lines, ask_judge, failed_verdict, variety
 from maquette.evaluation.metrics import Interval, kernel_distance_interval, kernel_record
 from maquette.evaluation.networks import Attributes, Evaluators
 from maquette.evaluation.pretrained import Gathered, Pretrained, compat_numbers, look, set_distances
@@ -65,6 +66,7 @@ def evaluate(
     rows: list[ObjectResult] = []
     features: list[np.ndarray] = []
     gathered = Gathered()
+    said: list[list[Verdict]] = []
     starts = range(0, len(prompts), chunk)
     for start in progress(starts, f"evaluate {name} on {suite}", len(starts)):
         part = tuple(prompts[start : start + chunk])
@@ -72,7 +74,8 @@ def evaluate(
         seen = unit_scale(evaluators.features(answers.views))
         clip = look(networks, part, answers.meshes, answers.failed, references, gathered)
         spread = varieties(answers, seen, [other(part) for other in others], evaluators)
-        verdicts = [judged(prompt, answers, i, judges or {}) for i, prompt in enumerate(part)]
+        verdicts = ask_all(part, answers, judges or {})
+        said += verdicts
         rows += measure(part, answers, references, evaluators, clip, spread, verdicts)
         features.append(seen)
         for stage, meshes in answers.stages.items():
@@ -82,6 +85,8 @@ def evaluate(
     distance, record = own_distance(np.concatenate(features), meant, evaluators, seed)
     distances, more = set_distances(gathered, seed)
     notes = _notes(evaluators, networks, 1 + len(others), {"kernel distance": record, **more}) | (provenance or {})
+    if agreed := agreement_lines(said, seed):
+        notes["agreement of judges"] = agreed
     evaluation = Evaluation(name, suite, seed, tuple(rows), distance, notes, distances, compat_numbers(gathered))
     save_evaluation(evaluation, out)
     return evaluation
@@ -191,6 +196,12 @@ def varieties(answers: Answers, seen: np.ndarray, others: Sequence[Answers], eva
     features = np.stack([seen, *(unit_scale(evaluators.features(o.views)) for o in others)], axis=1)
     failed = np.stack([answers.failed, *(o.failed for o in others)], axis=1)
     return [float(v) for v in variety(features, failed)]
+
+
+def ask_all(part: Sequence[Prompt], answers: Answers, judges: Mapping[str, Ask]) -> list[list[Verdict]]:
+    """The judges' verdicts on every answer, asked together: a served judge answers many at once."""
+    with ThreadPoolExecutor(max(1, len(part))) as pool:
+        return list(pool.map(lambda i: judged(part[i], answers, i, judges), range(len(part))))
 
 
 def judged(prompt: Prompt, answers: Answers, i: int, judges: Mapping[str, Ask]) -> list[Verdict]:
