@@ -96,12 +96,7 @@ def speed() -> str:
         lines.append(
             f"| full head of {head['vocabulary']} rows over the restricted one of {head['codes']} | {text} | head_memory.py |"
         )
-    if metrics := read("metrics"):
-        row = metrics["kernel distance"]
-        peer = f"; scikit-learn's kernels {row['scikit-learn seconds']:.1f} s" if "scikit-learn seconds" in row else ""
-        lines.append(
-            f"| kernel distance of {row['rows']} × {row['width']} features | {row['seconds']:.1f} s{peer} | metrics.py |"
-        )
+    lines += metrics_rows()
     if corpus := read("corpus"):
         rates = ", ".join(f"{rate:.0f} at {size}" for size, rate in corpus["objects_per_second"].items())
         lines.append(f"| corpus objects per CPU second, one thread | {rates} | corpus.py |")
@@ -147,6 +142,19 @@ def trl_rows() -> list[str]:
         f"| a token of one update with free rewards, {name} | {times} × as fast as TRL | trl_step.py |"
         for name, times in result.get("times_faster_per_token", {}).items()
     ]
+
+
+def metrics_rows() -> list[str]:
+    """What measuring costs."""
+    result, lines = read("metrics"), []
+    if row := result.get("kernel distance"):
+        peer = f"; scikit-learn's kernels {row['scikit-learn seconds']:.1f} s" if "scikit-learn seconds" in row else ""
+        name = f"kernel distance of {row['rows']} × {row['width']} features, {result['threads']} threads"
+        lines.append(f"| {name} | {row['seconds']:.1f} s{peer} | metrics.py |")
+    if row := result.get("evaluation"):
+        took = f"{row['measuring seconds']:.0f} s, and {row['drawing seconds']:.0f} s to draw them"
+        lines.append(f"| evaluating {row['objects']} shapes of `{row['suite']}` | {took} | metrics.py |")
+    return lines
 
 
 TABLES: dict[str, Callable[[], str]] = {

@@ -12,6 +12,7 @@ import torch
 
 from maquette.codec.model import Geometry, VoxelVQVAE
 from maquette.rewards.judges_file import SERVED
+from tests.tiny import save_tiny
 
 BENCHMARKS = Path(__file__).resolve().parents[1] / "benchmarks"
 
@@ -129,3 +130,16 @@ def test_reward_throughput_measures_our_client_and_reckons_servers(script, tmp_p
     assert set(result["judge_client_alone"]) == set(SERVED) and "clip_views_per_second" not in result
     assert all(one["requests_per_second"] > 0 for one in result["judge_client_alone"].values())
     assert all(value > 0 for value in result["tiny_scorers_views_per_second"].values())
+
+
+def test_metrics_times_a_distance_and_an_evaluation(script, tmp_path: Path):
+    model, codec = save_tiny(tmp_path)
+    (tmp_path / "two.txt").write_text("a red chair\na blue car\n")
+    script("metrics").main(
+        rows=8, width=4, objects=2, suite_name=str(tmp_path / "two.txt"), runs=1, model=str(model), codec=str(codec),
+        out=tmp_path,
+    )  # fmt: skip
+    result = read(tmp_path, "metrics")
+    assert result["kernel distance"]["seconds"] > 0 and "scikit-learn seconds" not in result["kernel distance"]
+    measured = result["evaluation"]
+    assert measured["objects"] == 2 and measured["drawing seconds"] > 0 < measured["measuring seconds"]

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from maquette.evaluation.judges import Verdict, agreement_lines, ask_judge
+from maquette.evaluation.judges import ask_judge
 from maquette.evaluation.served import open_judges, rewarding_models
 from maquette.rewards.judge_client import JudgeGone
 from maquette.types import Prompt
@@ -82,19 +82,3 @@ def test_a_model_that_rewarded_the_run_does_not_measure_it(tmp_path: Path):
     assert list(open_judges(other, run)[0]) == ["other"]
     (run / "config.yaml").write_text("steps: 3\n")
     assert rewarding_models(run) == set() == rewarding_models(tmp_path / "nowhere")
-
-
-def test_the_judges_agreement_is_said_level_by_level():
-    def row(a: float, b: float) -> list[Verdict]:
-        return [
-            Verdict(name, "v", dict.fromkeys(("geometry", "semantics", "texture"), x))
-            for name, x in (("qwen", a), ("other", b))
-        ]
-
-    lines = agreement_lines([row(i / 10, i / 10) for i in range(10)] + [row(0.5, math.nan)])
-    assert (
-        lines[0].startswith("geometry: qwen and other rank correlation 1.000")
-        and "over 10 objects, 1 left out" in lines[0]
-    )
-    assert len(lines) == 3 and "alpha 1.000" in lines[2]
-    assert agreement_lines([[verdict] for verdict in row(0.1, 0.2)]) == []

@@ -113,23 +113,6 @@ def agreement(
     return tuple(found)
 
 
-def agreement_lines(verdicts: Sequence[Sequence[Verdict]], seed: int = 0) -> list[str]:
-    """How far the judges of the same objects agree, a sentence a level; none for fewer than two judges."""
-    names = [verdict.judge for verdict in verdicts[0]] if verdicts else []
-    if len(names) < 2:
-        return []
-    lines = []
-    for level in LEVELS:
-        table = np.array([[verdict.scores[level] for verdict in row] for row in verdicts], float).T
-        pairs = agreement(dict(zip(names, table, strict=True)), seed=seed)
-        said = [
-            f"{' and '.join(pair.judges)} rank correlation {pair.spearman} over {pair.spearman.n} objects, {pair.left_out} left out"
-            for pair in pairs
-        ]
-        lines.append(f"{level}: {'; '.join(said)}; Krippendorff's alpha {krippendorff_alpha(table):.3f}")
-    return lines
-
-
 def _spearman_interval(x: np.ndarray, y: np.ndarray, seed: int, rounds: int) -> Interval:
     rng = np.random.default_rng(seed)
     value = spearman(x, y)

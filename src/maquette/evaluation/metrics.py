@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -127,11 +127,10 @@ def kernel_distance_interval(
 ) -> Interval:
     """`kernel_distance` ×100 with its bootstrap interval. Rows are objects: average an object's views first, they are not independent."""
     check_features(x, y)
-    blocks = _blocks(x, y, partners, subset)
     rng = np.random.default_rng(seed)
-    value = float(np.mean([block.distance() for block in blocks]))
-    draws = np.mean([block.drawn(rng, rounds) for block in blocks], axis=0)
-    low, high = np.nanpercentile(draws, [2.5, 97.5])
+    found = [(block.distance(), block.drawn(rng, rounds)) for block in _blocks(x, y, partners, subset)]
+    value = float(np.mean([distance for distance, _ in found]))
+    low, high = np.nanpercentile(np.mean([draws for _, draws in found], axis=0), [2.5, 97.5])
     return Interval(100 * value, 100 * float(low), 100 * float(high), len(x))
 
 
@@ -201,16 +200,15 @@ def _within(kernel: np.ndarray, counts: np.ndarray) -> np.ndarray:
     return np.where(pairs > 0, total / np.maximum(pairs, 1), np.nan)
 
 
-def _blocks(x: np.ndarray, y: np.ndarray, partners: np.ndarray | None, subset: int) -> list[_Kernels]:
+def _blocks(x: np.ndarray, y: np.ndarray, partners: np.ndarray | None, subset: int) -> Iterator[_Kernels]:
+    """One after another: only one block's matrices are in memory."""
     partners = np.full(len(y), -1) if partners is None else partners
-    found = []
     for own, others in subsets_of(len(x), len(y), subset):
         place = np.full(len(x) + 1, -1)  # its last entry serves those without a partner
         place[own] = np.arange(len(own))
         a, b = x[own], y[others]
         kernels = polynomial_kernel(a, a), polynomial_kernel(b, b), polynomial_kernel(a, b)
-        found.append(_Kernels(*kernels, place[partners[others]]))
-    return found
+        yield _Kernels(*kernels, place[partners[others]])
 
 
 def subsets_of(n: int, m: int, subset: int) -> list[tuple[np.ndarray, np.ndarray]]:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import base64
 import json
-import math
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
+from maquette.evaluation.curves import curves, grouped
+from maquette.evaluation.panel import panel
+from maquette.evaluation.report_text import report_text
 from maquette.evaluation.results import (
     Evaluation,
     Measure,
@@ -16,13 +18,12 @@ from maquette.evaluation.results import (
     difference,
     file_stem,
     load_evaluation,
-    markdown_table,
     measures_of,
     null_nan,
     summary,
 )
 
-HERE = Path(__file__).parent
+PAGE, VIEWER = Path(__file__).parent / "page", Path(__file__).parent / "viewer"
 MESH_BYTES, PICTURE_BYTES = 9_000_000, 7_500_000
 """Files are embedded (in base64, a third more) until this is spent: the page stays under 25 MB with any number of systems."""
 
@@ -43,29 +44,47 @@ def write_report(
         )
     measures = measures_of(evaluations)
     rows = [_system(e, evaluations[0] if i else None, measures) for i, e in enumerate(evaluations)]
+    panels = [panel(e) for e in evaluations]
     tables = {
         "title": title,
         "notes": [*notes, *_warnings(evaluations)],
-        "systems": null_nan(rows),
-        "measures": [{"name": m.name, "title": m.title, "up": m.higher_is_better} for m in measures],
+        "systems": [_system(e, evaluations[0] if i else None, measures) for i, e in enumerate(evaluations)],
+        "measures": [_column(m) for m in measures],
         "distances": list(dict.fromkeys(name for e in evaluations for name in e.distances)),
+        "panels": [{"levels": levels} for levels in panels],
+        "failures": [
+            [{"id": r.id, "text": r.text, "fault": r.fault} for r in e.objects if r.failed] for e in evaluations
+        ],
     }
+    drawn = [{"name": run.name, "curves": curves(run)} for run in runs]
     page = tables | {
         "objects": _objects(evaluations, systems, measures),
-        "runs": [{"name": run.name, "curves": curves(run)} for run in runs],
+        "runs": drawn,
+        "groups": grouped(name for run in drawn for name in run["curves"]),
     }
     out.parent.mkdir(parents=True, exist_ok=True)
     _replace(out, _page(page))
-    _replace(out.with_suffix(".md"), _markdown(title, tables["notes"], evaluations))
-    _replace(out.with_suffix(".json"), json.dumps(tables, indent=1))
+    _replace(out.with_suffix(".md"), report_text(title, tables["notes"], evaluations, panels))
+    _replace(
+        out.with_suffix(".json"), json.dumps(null_nan(tables | {"objects": _values(evaluations, measures)}), indent=1)
+    )
     return out
 
 
 def _page(data: dict[str, object]) -> str:
     # "</" would end the script element that the data stands in.
-    payload = json.dumps(data, separators=(",", ":"), allow_nan=False).replace("</", "<\\/")
-    viewer = (HERE / "viewer" / "viewer.min.js").read_text().replace("</script", "<\\/script")
-    return (HERE / "report.html").read_text().replace("/*VIEWER*/", viewer).replace("/*DATA*/null", payload)
+    payload = json.dumps(null_nan(data), separators=(",", ":"), allow_nan=False).replace("</", "<\\/")
+    parts = {
+        "/*STYLE*/": (PAGE / "report.css").read_text(),
+        "/*SCRIPT*/": (PAGE / "report.js").read_text(),
+        "/*VIEWER*/": (VIEWER / "viewer.min.js").read_text().replace("</script", "<\\/script"),
+        # Last: what is written in the data is never taken for a place to fill in.
+        "/*DATA*/null": payload,
+    }
+    text = (PAGE / "report.html").read_text()
+    for place, content in parts.items():
+        text = text.replace(place, content, 1)
+    return text
 
 
 def _replace(path: Path, text: str) -> None:
@@ -92,28 +111,9 @@ def _warnings(evaluations: Sequence[Evaluation]) -> list[str]:
     return found
 
 
-def _markdown(title: str, notes: Sequence[str], evaluations: Sequence[Evaluation]) -> str:
-    """The headline table, then one per category."""
-    categories = sorted({r.category for e in evaluations for r in e.objects if r.category})
-    parts = [f"# {title}", *notes, markdown_table(evaluations)]
-    for category in categories:
-        parts += [f"## {category}", markdown_table([e.only(category) for e in evaluations])]
-    return "\n\n".join(parts)
-
-
-def curves(run: Path) -> dict[str, list[list[float]]]:
-    """Each number of a run's metrics.jsonl as [step, value] pairs; a line cut short by a kill is left out."""
-    path = run / "metrics.jsonl"
-    series: dict[str, list[list[float]]] = {}
-    for line in path.read_text().splitlines() if path.is_file() else ():
-        try:
-            row = json.loads(line)
-        except json.JSONDecodeError:
-            continue
-        for key, value in row.items():
-            if key != "step" and isinstance(value, (int, float)) and math.isfinite(value):
-                series.setdefault(key, []).append([float(row["step"]), float(value)])
-    return series
+def _column(m: Measure) -> dict[str, object]:
+    level = m.level[:1].upper() + m.level[1:]
+    return {"name": m.name, "title": m.title, "up": m.higher_is_better, "level": level, "judge": m.judge}
 
 
 def _system(evaluation: Evaluation, first: Evaluation | None, measures: Sequence[Measure]) -> dict[str, object]:
@@ -166,6 +166,24 @@ def _objects(
     ]
 
 
+def _values(evaluations: Sequence[Evaluation], measures: Sequence[Measure]) -> list[dict[str, object]]:
+    """Every object of every system as plain data, for the .json: no pictures, no meshes."""
+    return [
+        {
+            "system": e.system,
+            "id": r.id,
+            "text": r.text,
+            "category": r.category,
+            "failed": r.failed,
+            "fault": r.fault,
+            "words": r.words,
+            "values": _rounded(r, measures),
+        }
+        for e in evaluations
+        for r in e.objects
+    ]
+
+
 def stages_of(folder: Path) -> list[str]:
     """The stages that an evaluation folder holds pictures of."""
     pictures = folder / "pictures"
@@ -188,16 +206,20 @@ def _answer(
     row: ObjectResult, folder: Path, measures: Sequence[Measure], pictured: bool, meshed: bool
 ) -> dict[str, object]:
     name = file_stem(row.id)
-    values = {m.name: m.value(row) for m in measures}
     pictures = {stage: _base64(folder / "pictures" / stage / f"{name}.webp") for stage in stages_of(folder)}
     return {
-        "values": {k: None if math.isnan(v) else round(float(v), 4) for k, v in values.items()},
+        "values": _rounded(row, measures),
+        "failed": row.failed,
         "reasoning": list(row.reasoning),
         "fault": row.fault,
         "words": row.words,
         "pictures": pictures if pictured else {},
         "glb": _base64(folder / "meshes" / f"{name}.glb") if meshed else "",
     }
+
+
+def _rounded(row: ObjectResult, measures: Sequence[Measure]) -> dict[str, float]:
+    return {m.name: round(float(m.value(row)), 4) for m in measures}
 
 
 def _base64(path: Path) -> str:

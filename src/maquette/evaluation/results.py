@@ -60,6 +60,10 @@ class Measure:
     title: str
     higher_is_better: bool
     value: Callable[[ObjectResult], float]
+    level: str = ""
+    """What it speaks about; the report's rows stand together by it."""
+    judge: str = ""
+    """Whose score it is; "" for what is measured."""
 
 
 def _attributes(row: ObjectResult) -> float:
@@ -68,28 +72,33 @@ def _attributes(row: ObjectResult) -> float:
     return float(np.mean(asked)) if asked else math.nan
 
 
-MEASURES = (
-    Measure("alignment", "text alignment", True, lambda r: r.alignment),
-    Measure("attributes", "attribute accuracy", True, _attributes),
-    Measure("category", "category right", True, lambda r: r.category_right),
-    Measure("counts", "part counts right", True, lambda r: r.count_accuracy),
-    Measure("colours", "colours right", True, lambda r: r.color_accuracy),
-    Measure("iou", "IoU with the object meant", True, lambda r: r.iou),
-    Measure("chamfer", "Chamfer distance", False, lambda r: r.chamfer),
-    Measure("f_score", "F-score at 0.02", True, lambda r: r.f_score),
-    Measure("clip", "CLIP score", True, lambda r: r.clip),
-    Measure("variety", "variety within a prompt", True, lambda r: r.variety),
-    Measure("watertight", "watertight", True, lambda r: r.quality.get("watertight", math.nan)),
-    Measure("largest_share", "area of the largest piece", True, lambda r: r.quality.get("largest_share", math.nan)),
-    Measure("intersecting", "self-intersecting triangles", False, lambda r: _share(r.quality, "intersecting")),
-    Measure("failed", "failed answers", False, lambda r: float(r.failed)),
-)
-"""Measures per object. Distances are of a whole set and stand beside them."""
 LEVEL_TITLES = {
     "geometry": "multi-view geometric consistency",
     "semantics": "semantic detail alignment",
     "texture": "texture realism",
 }
+SEMANTICS, GEOMETRY, MEANT = LEVEL_TITLES["semantics"], LEVEL_TITLES["geometry"], "shape of the object meant"
+MEASURES = (
+    Measure("alignment", "text alignment", True, lambda r: r.alignment, SEMANTICS),
+    Measure("attributes", "attribute accuracy", True, _attributes, SEMANTICS),
+    Measure("category", "category right", True, lambda r: r.category_right, SEMANTICS),
+    Measure("counts", "part counts right", True, lambda r: r.count_accuracy, SEMANTICS),
+    Measure("colours", "colours right", True, lambda r: r.color_accuracy, SEMANTICS),
+    Measure("iou", "IoU with the object meant", True, lambda r: r.iou, MEANT),
+    Measure("chamfer", "Chamfer distance", False, lambda r: r.chamfer, MEANT),
+    Measure("f_score", "F-score at 0.02", True, lambda r: r.f_score, MEANT),
+    Measure("clip", "CLIP score", True, lambda r: r.clip, SEMANTICS),
+    Measure("variety", "variety within a prompt", True, lambda r: r.variety, "variety"),
+    Measure("watertight", "watertight", True, lambda r: r.quality.get("watertight", math.nan), GEOMETRY),
+    Measure(
+        "largest_share", "area of the largest piece", True, lambda r: r.quality.get("largest_share", math.nan), GEOMETRY
+    ),
+    Measure(
+        "intersecting", "self-intersecting triangles", False, lambda r: _share(r.quality, "intersecting"), GEOMETRY
+    ),
+    Measure("failed", "failed answers", False, lambda r: float(r.failed), "failures"),
+)
+"""Measures per object. Distances are of a whole set and stand beside them."""
 
 
 def _share(quality: dict[str, float], name: str) -> float:
@@ -144,7 +153,8 @@ def _judge_measure(judge: str, level: str) -> Measure:
     def value(row: ObjectResult) -> float:
         return row.judged.get(judge, {}).get(level, math.nan)
 
-    return Measure(f"{judge}: {level}", f"{LEVEL_TITLES.get(level, level)} by {judge}", True, value)
+    title = LEVEL_TITLES.get(level, level)
+    return Measure(f"{judge}: {level}", f"{title} by {judge}", True, value, title, judge)
 
 
 def measures_of(evaluations: Sequence[Evaluation]) -> tuple[Measure, ...]:

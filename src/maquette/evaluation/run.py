@@ -21,7 +21,7 @@ from maquette.evaluation.geometry import (
     sampled_points,
     voxel_iou,
 )
-from maquette.evaluation.judges import Ask, Verdict, agreement_lines, ask_judge, failed_verdict, variety
+from maquette.evaluation.judges import Ask, Verdict, ask_judge, failed_verdict, variety
 from maquette.evaluation.metrics import Interval, kernel_distance_interval, kernel_record
 from maquette.evaluation.networks import Attributes, Evaluators
 from maquette.evaluation.pretrained import Gathered, Pretrained, compat_numbers, look, set_distances
@@ -66,7 +66,6 @@ def evaluate(
     rows: list[ObjectResult] = []
     features: list[np.ndarray] = []
     gathered = Gathered()
-    said: list[list[Verdict]] = []
     starts = range(0, len(prompts), chunk)
     for start in progress(starts, f"evaluate {name} on {suite}", len(starts)):
         part = tuple(prompts[start : start + chunk])
@@ -75,7 +74,6 @@ def evaluate(
         clip = look(networks, part, answers.meshes, answers.failed, references, gathered)
         spread = varieties(answers, seen, [other(part) for other in others], evaluators)
         verdicts = ask_all(part, answers, judges or {})
-        said += verdicts
         rows += measure(part, answers, references, evaluators, clip, spread, verdicts)
         features.append(seen)
         for stage, meshes in answers.stages.items():
@@ -85,8 +83,6 @@ def evaluate(
     distance, record = own_distance(np.concatenate(features), meant, evaluators, seed)
     distances, more = set_distances(gathered, seed)
     notes = _notes(evaluators, networks, 1 + len(others), {"kernel distance": record, **more}) | (provenance or {})
-    if agreed := agreement_lines(said, seed):
-        notes["agreement of judges"] = agreed
     evaluation = Evaluation(name, suite, seed, tuple(rows), distance, notes, distances, compat_numbers(gathered))
     save_evaluation(evaluation, out)
     return evaluation

@@ -1,0 +1,66 @@
+"""The report as Markdown: the headline table, failures, judges, the worst answers, categories, and what made the numbers."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+
+from maquette.evaluation.metrics import Interval
+from maquette.evaluation.results import Evaluation, cell, markdown_table
+
+WORST = 5
+
+
+def report_text(
+    title: str, notes: Sequence[str], evaluations: Sequence[Evaluation], panels: Sequence[Sequence[Mapping]]
+) -> str:
+    """`panels` are the judges' of each evaluation, as `panel` gives them."""
+    categories = sorted({r.category for e in evaluations for r in e.objects if r.category})
+    parts = [f"# {title}", *notes, markdown_table(evaluations), *_failures(evaluations)]
+    parts += [part for e, levels in zip(evaluations, panels, strict=True) for part in _judges(e, levels)]
+    parts += ["## Worst answers by text alignment", *(_worst(e) for e in evaluations)]
+    for category in categories:
+        parts += [f"## {category}", markdown_table([e.only(category) for e in evaluations])]
+    parts += ["## Provenance", *(_made(e) for e in evaluations)]
+    return "\n\n".join(part.strip() for part in parts) + "\n"
+
+
+def _failures(evaluations: Sequence[Evaluation]) -> list[str]:
+    parts = ["## Failures"]
+    for e in evaluations:
+        bad = [r for r in e.objects if r.failed]
+        lines = [f"{e.system} failed on {len(bad)} of {len(e.objects)} prompts.", ""] if bad else []
+        lines += [f"- `{r.id}` {r.text}: {r.fault or 'no reason given'}" for r in bad]
+        parts.append("\n".join(lines) if bad else f"{e.system} failed on none of {len(e.objects)} prompts.")
+    return parts
+
+
+def _judges(evaluation: Evaluation, levels: Sequence[Mapping]) -> list[str]:
+    if not levels:
+        return []
+    rows = [
+        f"## Judges of {evaluation.system}",
+        "| level | judge | mean | missing | agreement |\n|---|---|---|---|---|",
+    ]
+    for level in levels:
+        pairs = "; ".join(f"{' – '.join(p['judges'])} {cell(Interval(**p['spearman']))}" for p in level["pairs"])
+        alpha = "" if math.isnan(level["alpha"]) else f"; α {level['alpha']:.3f}"
+        for judge in level["judges"]:
+            numbers = f"{cell(Interval(**judge['mean']))} | {judge['missing']} of {judge['asked']}"
+            rows[-1] += f"\n| {level['title']} | {judge['name']} | {numbers} | {pairs + alpha or '–'} |"
+    return rows
+
+
+def _worst(evaluation: Evaluation) -> str:
+    rows = sorted(evaluation.objects, key=lambda r: r.alignment)[:WORST]
+    lines = []
+    for r in rows:
+        said = "".join(f"; {judge}: {words}" for judge, words in r.words.items() if words)
+        lines.append(f"- `{r.id}` {r.text}: {r.alignment:.3f}{', failed' if r.failed else ''}{said}")
+    return "\n".join([f"{evaluation.system}:", "", *lines])
+
+
+def _made(evaluation: Evaluation) -> str:
+    record = {"seed": evaluation.seed, **evaluation.provenance}
+    return f"{evaluation.system}:\n\n```json\n{json.dumps(record, indent=1, default=str)}\n```"
