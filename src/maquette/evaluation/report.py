@@ -43,7 +43,6 @@ def write_report(
             f"a report compares systems on one suite, not on {', '.join(suites) or 'none'}; `maquette leaderboard` takes several"
         )
     measures = measures_of(evaluations)
-    rows = [_system(e, evaluations[0] if i else None, measures) for i, e in enumerate(evaluations)]
     panels = [panel(e) for e in evaluations]
     tables = {
         "title": title,
