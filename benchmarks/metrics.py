@@ -67,7 +67,9 @@ def beside(x: np.ndarray, y: np.ndarray, peer: str) -> dict[str, float]:
     """What scikit-learn's kernels make of the same subsets."""
     with tempfile.NamedTemporaryFile(suffix=".npz") as file:
         cut = [(x[i], y[j]) for i, j in subsets_of(len(x), len(y), SUBSET)]
-        np.savez(file, **{f"{side}-{i}": part for i, pair in enumerate(cut) for side, part in zip("xy", pair, strict=True)})
+        np.savez(
+            file, **{f"{side}-{i}": part for i, pair in enumerate(cut) for side, part in zip("xy", pair, strict=True)}
+        )
         file.flush()
         done = subprocess.run([peer, "-c", PEER, file.name], stdout=subprocess.PIPE, text=True, check=True)
     return json.loads(done.stdout)

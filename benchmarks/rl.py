@@ -5,6 +5,7 @@
     maquette warm-start configs/warm-start-control.yaml --out runs/rl/control         # the control
     python benchmarks/rl.py --evaluate-only --control runs/rl/control/policy --system base      # one system alone, the same way
     python benchmarks/rl.py --evaluate-only --control runs/rl/control/policy
+    python benchmarks/rl.py --ship 0            # seed 0 becomes the package's `tiny-rl`
 
 Writes benchmarks/results/rl.json and rl.md: each measure of the base, of RL (mean over seeds per object, intervals over objects)
 and of the control, with paired differences to the base. Every run of `configs/hi-grpo.yaml` is resumable; the control continues
@@ -17,15 +18,18 @@ import json
 import math
 from dataclasses import asdict
 from pathlib import Path
+from typing import Annotated
 
 import numpy as np
+import torch
 import tyro
 
 from maquette.config_file import load_config
 from maquette.evaluation.metrics import Interval, bootstrap_mean, paired_difference
 from maquette.evaluation.results import MEASURES, Evaluation, load_evaluation
 from maquette.evaluation.systems import evaluate_model
-from maquette.runs import source_of
+from maquette.policy.model import load_policy
+from maquette.runs import SHIPPED, source_of
 from maquette.tracking import provenance, read_metrics
 from maquette.training.loop import train
 
@@ -103,6 +107,30 @@ def table(summary: dict[str, object]) -> str:
     return "\n".join(lines) + "\n"
 
 
+def ship(config: Path, seed: int) -> None:
+    """The policy of one seed as the package carries it, in bfloat16, with its card."""
+    run, folder = RUNS / f"{config.stem}-{seed}", SHIPPED["tiny-rl"]
+    resolved, lines = load_config(run / "config.yaml"), read_metrics(run / "metrics.jsonl")
+    load_policy(str(run / "policy")).save(folder, torch.bfloat16)
+    measured = json.loads((RESULTS / "rl.json").read_text())
+    card = {
+        "what": f"the base after {len(lines)} steps of {config.name}, seed {seed}",
+        "steps": len(lines),
+        "lr": resolved.optimiser.lr,
+        "prompts_per_step": resolved.prompts_per_step,
+        "group_size": resolved.group_size,
+        "tokens": lines[-1]["tokens/total"],
+        "seconds": round(sum(float(line["seconds/step"]) for line in lines)),
+        "kl": round(float(lines[-1]["kl"]), 4),
+        "mean of all seeds": {
+            name: row["difference"] for name, row in measured["summary"][config.stem].items() if "difference" in row
+        },
+        "suite": measured["suite"],
+        **provenance(f"python benchmarks/rl.py --ship {seed}"),
+    }
+    (folder / "card.json").write_text(json.dumps(card, indent=1) + "\n")
+
+
 def main(
     config: Path = ROOT / "configs" / "hi-grpo.yaml",
     seeds: tuple[int, ...] = (0, 1, 2),
@@ -112,6 +140,7 @@ def main(
     evaluate_only: bool = False,
     control: Path | None = None,
     system: str = "",
+    ship_seed: Annotated[int | None, tyro.conf.arg(name="ship")] = None,
 ) -> None:
     """Train, evaluate, compare.
 
@@ -124,7 +153,10 @@ def main(
         evaluate_only: Take the runs as they are.
         control: A policy that had the same compute as more supervised training (`maquette warm-start` continued).
         system: Only evaluate this one (base, control, or the config's name), without the table.
+        ship_seed: Only write this seed's policy into the package.
     """
+    if ship_seed is not None:
+        return ship(config, ship_seed)
     chosen = seeds if train_only is None else (train_only,)
     folders = {s: RUNS / f"{config.stem}-{s}" if evaluate_only else train_seed(config, s, set) for s in chosen}
     if train_only is not None:

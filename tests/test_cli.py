@@ -6,14 +6,16 @@ import json
 import subprocess
 import sys
 import time
+import tomllib
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from maquette.cli import COMMANDS
+from maquette.cli import COMMANDS, main
 from maquette.shape.files import write_mesh
 from maquette.types import Mesh
+from tests.tiny import save_tiny
 
 
 def maquette(*words: str, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
@@ -121,3 +123,49 @@ def test_what_no_judge_can_say_is_no_number(tmp_path: Path):
     lines = dict(line.split(maxsplit=1) for line in done.stdout.splitlines())
     assert lines["fine/parts"].startswith("not judged") and "nan" not in done.stdout
     assert float(lines["fine/alignment"]) == float(lines["fine/alignment"])
+
+
+BAD_MESHES = {
+    "empty.glb": (b"", "empty (0 bytes)"),
+    "nan.obj": (b"v 0 0 0\nv nan 0 0\nv 0 1 0\nf 1 2 3\n", "not finite"),
+    "truncated.stl": (bytes(80) + (9).to_bytes(4, "little") + bytes(60), "truncated.stl"),
+    "misnamed.glb": (b"v 0 0 0\nv 1 0 0\nv 0 1 0\nf 1 2 3\n", "not a GLB file"),
+}
+
+
+def refused(words: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> str:
+    """The one line that the command, run here, ends with; starting Python anew for each would take longer than the check."""
+    monkeypatch.setattr(sys, "argv", ["maquette", *words])
+    with pytest.raises(SystemExit) as stop:
+        main()
+    line = capsys.readouterr().err.strip()
+    assert stop.value.code == 1 and line.startswith("maquette: ") and "\n" not in line
+    return line
+
+
+@pytest.mark.parametrize("name", BAD_MESHES)
+def test_a_broken_mesh_is_one_line_and_nothing_is_lost(name: str, tmp_path: Path, monkeypatch, capsys):
+    data, sentence = BAD_MESHES[name]
+    (tmp_path / name).write_bytes(data)
+    (tmp_path / "codes.json").write_text("from before")
+    line = refused(["encode", str(tmp_path / name), "--out", str(tmp_path / "codes.json")], monkeypatch, capsys)
+    assert name in line and sentence in line
+    assert (tmp_path / "codes.json").read_text() == "from before" and (tmp_path / name).read_bytes() == data
+
+
+def test_a_checkpoint_of_another_shape_is_one_line(tmp_path: Path, monkeypatch, capsys):
+    model, _ = save_tiny(tmp_path)
+    config = json.loads((model / "config.json").read_text())
+    (model / "config.json").write_text(json.dumps(config | {"intermediate_size": 80}))
+    (tmp_path / "chair.glb").write_bytes(b"from before")
+    line = refused(
+        ["generate", "a chair", "--model", str(model), "--out", str(tmp_path / "chair.glb")], monkeypatch, capsys
+    )
+    assert "64" in line and "80" in line
+    assert (tmp_path / "chair.glb").read_bytes() == b"from before"
+
+
+def test_the_quickstart_config_goes_into_the_wheel():
+    text = (Path(__file__).resolve().parents[1] / "pyproject.toml").read_text()
+    kept = tomllib.loads(text)["tool"]["hatch"]["build"]["targets"]["wheel"]["force-include"]
+    assert kept == {"configs/quickstart.yaml": "maquette/data/configs/quickstart.yaml"}

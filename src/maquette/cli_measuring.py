@@ -23,6 +23,7 @@ def evaluate(
     dinov2: Path | None = None,
     inception: Path | None = None,
     compat_3dgen_r1: bool = False,
+    judges: Path | None = None,
 ) -> None:
     """Measure a model, or a folder of meshes that any system made, on a suite by networks that never rewarded it.
 
@@ -39,8 +40,10 @@ def evaluate(
         dinov2: Folder with DINOv2's weights, for kernel distances.
         inception: torch-fidelity's file of Inception-v3 weights, for kernel distances.
         compat_3dgen_r1: Also what the paper's published script computes, under names that say what it is.
+        judges: A judges file (configs/full/judges.yaml is one to start from): its models score geometry, semantics and texture.
     """
     from maquette.evaluation.results import markdown_table
+    from maquette.evaluation.served import open_judges
     from maquette.evaluation.systems import evaluate_folder, evaluate_model, is_mesh_folder, load_pretrained
     from maquette.runs import source_of
     from maquette.tracking import make_run_folder, provenance
@@ -48,7 +51,9 @@ def evaluate(
     networks = load_pretrained(protocol, clip, dinov2, inception, compat_3dgen_r1)
     called = name or Path(model).name
     folder = make_run_folder(out or Path("runs") / "evaluation" / f"{called}-{Path(suite).stem}")
-    settings = {"limit": limit, "system": called, "networks": networks, "provenance": dict(provenance(command_line()))}
+    asks, asked = open_judges(judges, Path(model)) if judges else ({}, [])
+    record = dict(provenance(command_line())) | ({"judges": asked} if asked else {})
+    settings = {"limit": limit, "system": called, "networks": networks, "judges": asks, "provenance": record}
     if is_mesh_folder(model):
         done = evaluate_folder(Path(model), suite, folder, **settings)
     else:

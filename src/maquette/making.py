@@ -18,12 +18,10 @@ from maquette.policy.model import best_device, load_policy
 from maquette.protocols import Sampling
 from maquette.rendering.cameras import CAMERAS
 from maquette.rendering.rasterise import render
-from maquette.rewards.ensemble import build_ensemble
 from maquette.runs import source_of
 from maquette.shape.files import check_writable_kind, read_mesh, write_mesh
 from maquette.shape.surface import SurfaceMesher
 from maquette.tracking import make_run_folder, tell
-from maquette.training.advantages import mix
 from maquette.types import Generation, Mesh, Prompt, Rollouts, StageOutput, Voxels
 
 HERO_SIZE = 512
@@ -116,6 +114,10 @@ def choose(generation: Generation, stages: Sequence[StageSpec], *, count: int, b
         raise ValueError("No answer has a shape; try another --seed, or say it in other words.")
     worth = torch.zeros(len(failed), dtype=torch.float64)
     if best_of > 1:
+        # about 3 % of the imports of `generate`; one answer needs no judging
+        from maquette.rewards.ensemble import build_ensemble
+        from maquette.training.advantages import mix
+
         scores = build_ensemble(stages).score(generation)
         worth = mix(scores, stages, group_size=len(failed), mixing="standardised").sum(1)
     worth[torch.from_numpy(failed)] = -torch.inf
@@ -130,6 +132,8 @@ def score_mesh(
 
     `judges` is the judges file, which full-size rewards need. ValueError for a reward of another name.
     """
+    from maquette.rewards.ensemble import build_ensemble  # see `choose`: `make` does without
+
     mesh = centred(read_mesh(path))
     stages = (alone(rewards),) if rewards else source_of("tiny").stages
     generation = as_generation(mesh, text, stages, size=224 if judges else 64)

@@ -13,7 +13,9 @@ from maquette.runs import is_shipped, source_of
 from maquette.tracking import make_run_folder, provenance, tell
 from maquette.training.loop import train
 
-CONFIG = Path(__file__).resolve().parents[2] / "configs" / "quickstart.yaml"
+HOMES = (Path(__file__).parent / "data" / "configs", Path(__file__).resolve().parents[2] / "configs")
+"""Where the shipped config lies: in the package of a wheel, else in the checkout."""
+CONFIG = next((home / "quickstart.yaml" for home in HOMES if home.is_dir()), HOMES[-1] / "quickstart.yaml")
 SUITE = "quickstart"
 WISHES = ("a tall red chair with four legs", "a small blue car", "a green tree with a brown trunk")
 NOTES = (

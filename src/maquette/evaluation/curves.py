@@ -21,9 +21,7 @@ class Group:
 GROUPS = (
     Group("Rewards: what the policy is paid for", ("reward",), open=True),
     Group("Evaluators, which never reward", ("evaluator",), open=True),
-    Group(
-        "Learning", ("loss", "kl", "entropy", "grad_norm", "clip_fraction", "ratio_max", "penalty", "lr"), open=True
-    ),
+    Group("Learning", ("loss", "kl", "entropy", "grad_norm", "clip_fraction", "ratio_max", "penalty", "lr"), open=True),
     Group("Variety, failures and length", ("variety", "best_of", "failed", "missing", "reasoning_tokens", "dynamic")),
     Group("Sampling", ("sampler_drift", "outside_mass", "sampled_tokens", "tokens")),
     Group("Time, memory and cost", ("seconds", "memory_gib", "judge")),

@@ -16,6 +16,7 @@ from jaxtyping import Bool, Float, UInt8
 from scipy.stats import rankdata
 
 from maquette.evaluation.metrics import Interval
+from maquette.rewards.judge_client import JudgeGone
 from maquette.types import Prompt
 
 LEVELS = ("geometry", "semantics", "texture")
@@ -56,22 +57,25 @@ def level_prompt(prompt: Prompt) -> str:
 
 
 def ask_judge(name: str, ask: Ask, prompt: Prompt, views: UInt8[np.ndarray, "v h w 3"]) -> Verdict:
-    """A verdict from a served model. An answer out of range, or none at all, is missing and says why.
+    """A verdict from a served model. An answer out of range, or none at all, is missing and says why; `JudgeGone` stops.
 
     Where the prompt has questions and all are answered, the share of yes is the semantic score: it is checked point by point.
     """
     try:
         answer = ask(level_prompt(prompt), list(views))
-        scores = {level: _score(answer, level) for level in LEVELS}
+        scores = {level: level_score(answer, level) for level in LEVELS}
         replies = answer.get("answers")
         if prompt.questions and isinstance(replies, Sequence) and len(replies) == len(prompt.questions):
             scores["semantics"] = float(np.mean([str(r).strip().lower().startswith("yes") for r in replies]))
         return Verdict(name, PROMPT_VERSION, scores, str(answer.get("reason", "")))
+    except JudgeGone:
+        raise  # a judge that nobody can reach is not one that said nothing
     except (ValueError, OSError) as error:
         return Verdict(name, PROMPT_VERSION, dict.fromkeys(LEVELS, math.nan), f"no verdict: {error}")
 
 
-def _score(answer: Mapping[str, object], level: str) -> float:
+def level_score(answer: Mapping[str, object], level: str) -> float:
+    """ValueError where the answer has no number between 0 and 1 for the level."""
     value = answer.get(level)
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value <= 1:
         raise ValueError(f"{level} is {value!r}, not a number between 0 and 1")

@@ -44,7 +44,6 @@ def write_report(
             f"a report compares systems on one suite, not on {', '.join(suites) or 'none'}; `maquette leaderboard` takes several"
         )
     measures = measures_of(evaluations)
-    rows = [_system(e, evaluations[0] if i else None, measures) for i, e in enumerate(evaluations)]
     panels = [panel(e) for e in evaluations]
     tables = {
         "title": title,
@@ -54,7 +53,9 @@ def write_report(
         "levels": [_capital(level) for level in LEVELS],
         "distances": list(dict.fromkeys(name for e in evaluations for name in e.distances)),
         "panels": [{"levels": levels} for levels in panels],
-        "failures": [[{"id": r.id, "text": r.text, "fault": r.fault} for r in e.objects if r.failed] for e in evaluations],
+        "failures": [
+            [{"id": r.id, "text": r.text, "fault": r.fault} for r in e.objects if r.failed] for e in evaluations
+        ],
     }
     drawn = [{"name": run.name, "curves": curves(run)} for run in runs]
     page = tables | {
@@ -65,7 +66,9 @@ def write_report(
     out.parent.mkdir(parents=True, exist_ok=True)
     _replace(out, _page(page))
     _replace(out.with_suffix(".md"), report_text(title, tables["notes"], evaluations, panels))
-    _replace(out.with_suffix(".json"), json.dumps(null_nan(tables | {"objects": _values(evaluations, measures)}), indent=1))
+    _replace(
+        out.with_suffix(".json"), json.dumps(null_nan(tables | {"objects": _values(evaluations, measures)}), indent=1)
+    )
     return out
 
 

@@ -39,7 +39,10 @@ def _failures(evaluations: Sequence[Evaluation]) -> list[str]:
 def _judges(evaluation: Evaluation, levels: Sequence[Mapping]) -> list[str]:
     if not levels:
         return []
-    rows = [f"## Judges of {evaluation.system}", "| level | judge | mean | missing | agreement |\n|---|---|---|---|---|"]
+    rows = [
+        f"## Judges of {evaluation.system}",
+        "| level | judge | mean | missing | agreement |\n|---|---|---|---|---|",
+    ]
     for level in levels:
         pairs = "; ".join(f"{' – '.join(p['judges'])} {cell(Interval(**p['spearman']))}" for p in level["pairs"])
         alpha = "" if math.isnan(level["alpha"]) else f"; α {level['alpha']:.3f}"

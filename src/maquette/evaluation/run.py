@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 from pathlib import Path
 
@@ -72,7 +73,7 @@ def evaluate(
         seen = unit_scale(evaluators.features(answers.views))
         clip = look(networks, part, answers.meshes, answers.failed, references, gathered)
         spread = varieties(answers, seen, [other(part) for other in others], evaluators)
-        verdicts = [judged(prompt, answers, i, judges or {}) for i, prompt in enumerate(part)]
+        verdicts = ask_all(part, answers, judges or {})
         rows += measure(part, answers, references, evaluators, clip, spread, verdicts)
         features.append(seen)
         for stage, meshes in answers.stages.items():
@@ -191,6 +192,12 @@ def varieties(answers: Answers, seen: np.ndarray, others: Sequence[Answers], eva
     features = np.stack([seen, *(unit_scale(evaluators.features(o.views)) for o in others)], axis=1)
     failed = np.stack([answers.failed, *(o.failed for o in others)], axis=1)
     return [float(v) for v in variety(features, failed)]
+
+
+def ask_all(part: Sequence[Prompt], answers: Answers, judges: Mapping[str, Ask]) -> list[list[Verdict]]:
+    """The judges' verdicts on every answer, asked together: a served judge answers many at once."""
+    with ThreadPoolExecutor(max(1, len(part))) as pool:
+        return list(pool.map(lambda i: judged(part[i], answers, i, judges), range(len(part))))
 
 
 def judged(prompt: Prompt, answers: Answers, i: int, judges: Mapping[str, Ask]) -> list[Verdict]:

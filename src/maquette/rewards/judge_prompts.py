@@ -59,7 +59,7 @@ class JudgePrompt:
 
     def parse(self, text: str) -> dict[str, object]:
         """The answer's fields; `score` holds their sum. ValueError where the text is none."""
-        found = _lines(text, self.fields) if self.format == "lines" else _json(text)
+        found = _lines(text, self.fields) if self.format == "lines" else read_object(text)
         value = {name: _checked(name, rule, found.get(name)) for name, rule in self.fields.items()}
         if self.score:
             value["score"] = math.fsum(float(value[name]) for name in self.score)  # type: ignore[arg-type]
@@ -111,7 +111,7 @@ def _field_schema(rule: Mapping[str, Any]) -> dict[str, Any]:
     return {"type": "integer" if rule.get("whole") else "number", "minimum": rule["low"], "maximum": rule["high"]}
 
 
-def _json(text: str) -> dict[str, Any]:
+def read_object(text: str) -> dict[str, Any]:
     """The one JSON object in a text, fenced or not."""
     start, end = text.find("{"), text.rfind("}")
     try:

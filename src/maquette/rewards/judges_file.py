@@ -25,7 +25,7 @@ SERVED = tuple(MEANINGS)
 FULL_SIZE = (*IN_PROCESS, *SERVED)
 """Names of the rewards that need this file."""
 ABOUT_PARTS = ("judge_parts", "point_parts")
-TOP = ("cache", "device", "prompts", "models", "rewards", "weights", "points")
+TOP = ("cache", "device", "prompts", "models", "rewards", "weights", "points", "levels")
 FLOATS = {"timeout", "backoff", "price_in", "price_out"}
 WEIGHTS = ("hps", "clip", "clip_aesthetic", "clip_tokenizer", "clip_l14")
 
@@ -62,10 +62,25 @@ class Judges:
         model = self.tree.get("rewards", {}).get(name)
         if model is None:
             raise ValueError(f"The judges file says nothing of {name}: add it under `rewards:` with the model to ask.")
-        settings = self.tree.get("models", {}).get(model)
-        if settings is None:
+        if model not in self.tree.get("models", {}):
             raise ValueError(f"The judges file gives {name} to {model!r}, which is not under `models:`.")
+        return self.model(model)
+
+    def levels(self) -> tuple[str, ...]:
+        """The models that measure in an evaluation: those under `levels:`, or all. ValueError where there is none, or one unknown."""
+        models = self.tree.get("models", {})
+        names = tuple(self.tree.get("levels", models))
+        for name in names:
+            if name not in models:
+                raise ValueError(f"The judges file lists {name!r} under `levels:`, which is not under `models:`.")
+        if not names:
+            raise ValueError("The judges file names no model: add one under `models:`.")
+        return names
+
+    def model(self, model: str) -> JudgeClient:
+        """The client of a model under `models:`."""
         if model not in self.clients:
+            settings = self.tree["models"][model]
             _refuse_unknown(settings, [f.name for f in fields(JudgeSettings)], f"models.{model}")
             known = settings | {"addresses": tuple(settings.get("addresses", ()))} | _floats(settings, model)
             cache = self.tree.get("cache")

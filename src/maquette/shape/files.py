@@ -12,15 +12,18 @@ import re
 import struct
 import tempfile
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
-import trimesh
 
 from maquette.shape.gltf import Primitive, read_gltf
 from maquette.shape.limits import check_bytes, check_faces
 from maquette.shape.textures import painted, to_linear
 from maquette.shape.writing import UNPAINTED, WRITERS
 from maquette.types import Mesh
+
+if TYPE_CHECKING:
+    import trimesh
 
 SUFFIXES = (".glb", ".gltf", ".obj", ".ply", ".stl")
 Y_UP = (".glb", ".gltf", ".obj")
@@ -162,6 +165,8 @@ def _by_trimesh(data: bytes, path: Path, suffix: str) -> list[Primitive]:
     """OBJ, PLY and STL through trimesh, nothing merged or dropped (but STL's corners, which it repeats for each face)."""
     if suffix == ".obj":
         data = data.decode("utf-8", errors="replace").encode()
+    import trimesh  # about 7 % of the imports of `generate`, which writing and glTF do without
+
     resolver = trimesh.resolvers.FilePathResolver(path)
     scene = trimesh.load_scene(io.BytesIO(data), file_type=suffix[1:], resolver=resolver, process=False)
     found = []
@@ -178,6 +183,8 @@ def _by_trimesh(data: bytes, path: Path, suffix: str) -> list[Primitive]:
 
 
 def _from_trimesh(geometry: trimesh.Trimesh, world: np.ndarray, name: str) -> Primitive:
+    import trimesh
+
     vertices = np.asarray(geometry.vertices) @ world[:3, :3].T + world[:3, 3]
     faces, visual = np.asarray(geometry.faces), geometry.visual
     if len(faces) and not 0 <= faces.min() <= faces.max() < len(vertices):

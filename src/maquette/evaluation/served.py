@@ -1,0 +1,78 @@
+"""Judges of the three levels behind an address: the file and the client are those of the rewards, the models must not be."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import UInt8
+
+from maquette.config_file import load_config
+from maquette.evaluation.judges import LEVELS, PROMPT_VERSION, Ask, level_score
+from maquette.rewards.judge_client import JudgeClient, Question
+from maquette.rewards.judge_prompts import read_object
+from maquette.rewards.judge_rewards import png
+from maquette.rewards.judges_file import Judges, read_judges
+
+NUMBER, WORDS = {"type": "number", "minimum": 0, "maximum": 1}, {"type": "string"}
+FIELDS = dict.fromkeys(LEVELS, NUMBER) | {"answers": {"type": "array", "items": WORDS}, "reason": WORDS}
+SCHEMA = {"type": "object", "properties": FIELDS, "required": list(FIELDS), "additionalProperties": False}
+
+
+def open_judges(path: Path, run: Path | None = None) -> tuple[dict[str, Ask], list[str]]:
+    """Each model that a judges file lists under `levels:` (all of its models where it lists none), and lines for the record.
+
+    ValueError: no such file, a name that is not under `models:`, or a model that rewarded the policy of the folder `run`: what measures
+    is never what rewards.
+    """
+    file = read_judges(path)
+    names = file.levels()
+    rewarded = rewarding_models(run) if run else set()
+    asks: dict[str, Ask] = {}
+    lines: list[str] = []
+    for name in names:
+        client = file.model(name)
+        settings = client.settings
+        if settings.model in rewarded:
+            raise ValueError(
+                f"{settings.model} rewarded {run}: what measures is never what rewards; name another model under levels: in {path}."
+            )
+        asks[name] = asking(client)
+        lines.append(f"{name} ({PROMPT_VERSION}): {settings.model} at {', '.join(settings.addresses)}")
+    return asks, lines
+
+
+def asking(client: JudgeClient) -> Ask:
+    """A client as the levels want it: text and pictures in, the answer's JSON out; ValueError keeps what it said instead."""
+
+    def ask(text: str, pictures: Sequence[UInt8[np.ndarray, "h w 3"]]) -> Mapping[str, object]:
+        images = tuple(png(picture) for picture in pictures)
+        answer = client.ask([Question(text, read_levels, images=images, schema=SCHEMA)])[0]
+        if answer.value is None:
+            raise ValueError(f"{answer.missing or 'no answer'}; it said {answer.text[:200]!r}")
+        return answer.value
+
+    return ask
+
+
+def read_levels(text: str) -> dict[str, object]:
+    """The JSON of an answer with a score for every level; ValueError for another one, which the client asks for again."""
+    answer = read_object(text)
+    for level in LEVELS:
+        level_score(answer, level)
+    return answer
+
+
+def rewarding_models(run: Path) -> set[str]:
+    """Names, as their servers call them, of the models whose scores trained the policy in the folder `run` (a run, or its policy)."""
+    config = next((place / "config.yaml" for place in (run, run.parent) if (place / "config.yaml").is_file()), None)
+    judges = load_config(config).judges if config else ""
+    if not judges:
+        return set()
+    if not Path(judges).is_file():
+        raise ValueError(
+            f"{run} was rewarded by the judges in {judges}, which is not there: put it back, so that none of them measures too."
+        )
+    file: Judges = read_judges(Path(judges))
+    return {file.model(name).settings.model for name in set(file.tree.get("rewards", {}).values())}
