@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
+import yaml
 from jaxtyping import UInt8
 
 from maquette.config_file import load_config
@@ -13,7 +15,7 @@ from maquette.evaluation.judges import LEVELS, PROMPT_VERSION, Ask, level_score
 from maquette.rewards.judge_client import JudgeClient, Question
 from maquette.rewards.judge_prompts import read_object
 from maquette.rewards.judge_rewards import png
-from maquette.rewards.judges_file import Judges, read_judges
+from maquette.rewards.judges_file import read_judges
 
 NUMBER, WORDS = {"type": "number", "minimum": 0, "maximum": 1}, {"type": "string"}
 FIELDS = dict.fromkeys(LEVELS, NUMBER) | {"answers": {"type": "array", "items": WORDS}, "reason": WORDS}
@@ -23,23 +25,26 @@ SCHEMA = {"type": "object", "properties": FIELDS, "required": list(FIELDS), "add
 def open_judges(path: Path, run: Path | None = None) -> tuple[dict[str, Ask], list[str]]:
     """Each model that a judges file lists under `levels:` (all of its models where it lists none), and lines for the record.
 
-    ValueError: no such file, a name that is not under `models:`, or a model that rewarded the policy of the folder `run`: what measures
-    is never what rewards.
+    Judges go by what their servers call them, so that scores of two evaluations under one name are one model's. ValueError: no such
+    file, a name that is not under `models:`, one model twice, or a model that rewarded the policy of the folder `run`: what measures is
+    never what rewards.
     """
     file = read_judges(path)
-    names = file.levels()
     rewarded = rewarding_models(run) if run else set()
     asks: dict[str, Ask] = {}
     lines: list[str] = []
-    for name in names:
-        client = file.model(name)
+    for client in map(file.model, file.levels()):
         settings = client.settings
         if settings.model in rewarded:
             raise ValueError(
                 f"{settings.model} rewarded {run}: what measures is never what rewards; name another model under levels: in {path}."
             )
-        asks[name] = asking(client)
-        lines.append(f"{name} ({PROMPT_VERSION}): {settings.model} at {', '.join(settings.addresses)}")
+        if settings.model in asks:
+            raise ValueError(
+                f"{path} names {settings.model} as two judges, which would agree with itself: give one entry both addresses."
+            )
+        asks[settings.model] = asking(client)
+        lines.append(f"{settings.model} ({PROMPT_VERSION}) at {', '.join(settings.addresses)}")
     return asks, lines
 
 
@@ -65,14 +70,38 @@ def read_levels(text: str) -> dict[str, object]:
 
 
 def rewarding_models(run: Path) -> set[str]:
-    """Names, as their servers call them, of the models whose scores trained the policy in the folder `run` (a run, or its policy)."""
-    config = next((place / "config.yaml" for place in (run, run.parent) if (place / "config.yaml").is_file()), None)
-    judges = load_config(config).judges if config else ""
-    if not judges:
-        return set()
-    if not Path(judges).is_file():
+    """Names, as their servers call them, of the models whose scores trained the policy in the folder `run` (a run, or its policy).
+
+    Those of the runs that it started from count too, and what a run's record says counts even where its judges file was changed since.
+    """
+    found: set[str] = set()
+    seen: set[Path] = set()
+    while (config := _config_of(run)) and config not in seen:
+        seen.add(config)
+        trained = load_config(config)
+        recorded = _recorded(config.with_name("provenance.yaml"))
+        found |= recorded
+        if trained.judges and (Path(trained.judges).is_file() or not recorded):
+            found |= _named(run, Path(trained.judges))
+        run = Path(trained.model)
+    return found
+
+
+def _config_of(run: Path) -> Path | None:
+    places = (run, run.parent) if run.exists() else ()
+    return next((place.resolve() / "config.yaml" for place in places if (place / "config.yaml").is_file()), None)
+
+
+def _recorded(path: Path) -> set[str]:
+    """From lines such as `unified v1 3f9c21d0: MODEL at ADDRESS`, which `Judges.record` wrote when the run began."""
+    lines = (yaml.safe_load(path.read_text()) or {}).get("judges", []) if path.is_file() else []
+    return {match[1] for line in lines if (match := re.match(r"\w+ v\d+ \w+: (.+) at ", line))}
+
+
+def _named(run: Path, judges: Path) -> set[str]:
+    if not judges.is_file():
         raise ValueError(
             f"{run} was rewarded by the judges in {judges}, which is not there: put it back, so that none of them measures too."
         )
-    file: Judges = read_judges(Path(judges))
+    file = read_judges(judges)
     return {file.model(name).settings.model for name in set(file.tree.get("rewards", {}).values())}
