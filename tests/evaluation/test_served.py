@@ -141,7 +141,7 @@ def test_the_command_line_asks_two_judges_and_the_report_says_what_they_said(tmp
     assert sum(body["model"] == "org/qwen" for body in server.requests) == 2
     done = load_evaluation(tmp_path / "out")
     assert done.provenance["judges"] == [f"org/{name} (levels-1) at {server.address}" for name in ("qwen", "other")]
-    means = {m.name: done.interval(m).value for m in done.measures() if m.judge}
+    means = {m.name: i.value for m in done.measures() if m.judge and (i := done.interval(m))}
     assert means["org/qwen (levels-1): geometry"] == pytest.approx(0.6)  # 0.9, 0.9 and 0 for the missing file
     page = write_report(tmp_path / "report.html", [tmp_path / "out"], title="T")
     text = page.with_suffix(".md").read_text()

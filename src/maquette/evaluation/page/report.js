@@ -129,11 +129,12 @@ function chart(name, series) {
   const all = series.flatMap((s) => s.points), xs = all.map((p) => p[0]), ys = all.map((p) => p[1]);
   const [x0, x1, y0, y1] = [Math.min(...xs), Math.max(...xs), Math.min(...ys), Math.max(...ys)];
   const X = (x) => 36 + (264 * (x - x0)) / (x1 - x0 || 1), Y = (y) => 98 - (86 * (y - y0)) / (y1 - y0 || 1);
-  // Few points, as of evaluators that look on now and then, are shown as they are.
+  // Few points, as of evaluators that look on now and then, are shown as they are, each by a dot: one alone draws no line.
   const smooth = (points) => { let mean = null; return points.length < 12 ? points : points.map(([x, y]) => [x, (mean = mean === null ? y : 0.8 * mean + 0.2 * y)]); };
   const path = (points) => points.map(([x, y], i) => `${i ? "L" : "M"}${X(x).toFixed(1)},${Y(y).toFixed(1)}`).join("");
   const short = (v) => (v && (Math.abs(v) >= 1e5 || Math.abs(v) < 0.001) ? v.toExponential(0) : String(+v.toPrecision(Math.abs(v) >= 1000 ? 4 : 3)));
-  const lines = series.map((s) => `<path d="${path(s.points)}" fill="none" stroke="${s.color}" opacity=".28"/><path d="${path(smooth(s.points))}" fill="none" stroke="${s.color}" stroke-width="1.9" stroke-linejoin="round"/>`).join("");
+  const dots = (s) => (s.points.length < 12 ? s.points.map(([x, y]) => `<circle cx="${X(x).toFixed(1)}" cy="${Y(y).toFixed(1)}" r="2.2" fill="${s.color}"/>`).join("") : "");
+  const lines = series.map((s) => dots(s) + `<path d="${path(s.points)}" fill="none" stroke="${s.color}" opacity=".28"/><path d="${path(smooth(s.points))}" fill="none" stroke="${s.color}" stroke-width="1.9" stroke-linejoin="round"/>`).join("");
   const axes = `<text x="31" y="15" text-anchor="end">${short(y1)}</text><text x="31" y="100" text-anchor="end">${short(y0)}</text><text x="36" y="112">${x0}</text><text x="300" y="112" text-anchor="end">step ${x1}</text><path class="axis" d="M36,8V98H300"/>`;
   const reading = el("em"), box = el("div", { className: "curve" }, reading, el("b", {}, name));
   const latest = () => { reading.textContent = series.filter((s) => s.points.length).map((s) => short(s.points[s.points.length - 1][1])).join(" · "); };
