@@ -94,6 +94,8 @@ def table(summary: dict[str, object]) -> str:
     names = list(summary)
     lines = ["| measure | " + " | ".join(names) + " |", "|" + "---|" * (len(names) + 1)]
     for measure in MEASURES:
+        if not any(measure.name in row for row in summary.values()):
+            continue
         cells = []
         for name in names:
             entry = summary[name].get(measure.name)

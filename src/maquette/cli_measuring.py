@@ -49,17 +49,16 @@ def evaluate(
     from maquette.tracking import make_run_folder, provenance
 
     networks = load_pretrained(protocol, clip, dinov2, inception, compat_3dgen_r1)
+    asks, asked = open_judges(judges, Path(model)) if judges else ({}, [])
     called = name or Path(model).name
     folder = make_run_folder(out or Path("runs") / "evaluation" / f"{called}-{Path(suite).stem}")
-    asks, asked = open_judges(judges, Path(model)) if judges else ({}, [])
-    record = dict(provenance(command_line())) | ({"judges": asked} if asked else {})
+    record = dict(provenance(command_line())) | {"judges": asked}
     settings = {"limit": limit, "system": called, "networks": networks, "judges": asks, "provenance": record}
     if is_mesh_folder(model):
         done = evaluate_folder(Path(model), suite, folder, **settings)
     else:
-        source = source_of(model)
-        more = {"stages": source.stages, "codec": source.codec, "seed": seed, "answers": answers}
-        done = evaluate_model(source.model, suite, folder, **more, **settings)
+        source, more = source_of(model), {"seed": seed, "answers": answers}
+        done = evaluate_model(source.model, suite, folder, stages=source.stages, codec=source.codec, **more, **settings)
     print(markdown_table([done]) + f"\n→ {folder}")
 
 

@@ -130,7 +130,7 @@ def test_a_server_without_adapters_gives_the_command(policy: Policy, tmp_path: P
 
 def test_what_cannot_be_served_is_refused(folder: Path, policy: Policy, tmp_path: Path):
     with pytest.raises(ValueError, match=r"needs addresses: set policy\.servers"):
-        open_engine(PolicyConfig(engine="vllm-server"), policy, CODES)
+        open_engine(PolicyConfig(engine="vllm-server"), policy, CODES, "float32")
     with pytest.raises(ValueError, match=r"every weight learns: set policy\.lora_rank"):
         ServedVllmEngine(load_policy(folder), CODES, settings(tmp_path, "http://localhost:1/v1"))
     served = replace(full_config(tmp_path), policy=PolicyConfig(engine="vllm-server"), prompts_per_step=2)

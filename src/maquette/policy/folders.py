@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Mapping, Sequence
 from importlib.resources import files
 from pathlib import Path
 
@@ -61,6 +62,19 @@ def weight_files(folder: Path) -> list[Path]:
             f"{missing[0]}. Run `hf download` again; it goes on where it stopped."
         )
     return [folder / name for name in names]
+
+
+def check_shapes(folder: Path, expected: Mapping[str, Sequence[int]]) -> None:
+    """ValueError names the first weight whose shape is not what config.json asks for; unknown names are left to the loader."""
+    for path in weight_files(folder):
+        with safe_open(path, "pt") as opened:
+            for key in opened.keys():  # noqa: SIM118 (not a dict)
+                found = opened.get_slice(key).get_shape()
+                if key in expected and list(found) != list(expected[key]):
+                    raise ValueError(
+                        f"{path}: {key} has shape {list(found)}, but {folder.name}/config.json asks for {list(expected[key])}; "
+                        "take the config that these weights were saved with."
+                    )
 
 
 def _check_shard(path: Path) -> None:

@@ -35,7 +35,7 @@ from maquette.policy.adapters import (
     lora_layers,
     save_adapter,
 )
-from maquette.policy.folders import check_model, find_model
+from maquette.policy.folders import check_model, check_shapes, find_model
 from maquette.policy.head import supports
 from maquette.policy.sharding import whole
 from maquette.policy.tokenizer import PolicyTokenizer
@@ -231,6 +231,8 @@ def load_policy(
     rows = config.get_text_config().vocab_size
     if len(tokenizer) > rows:
         raise ValueError(f"{folder}: the tokenizer has {len(tokenizer)} tokens, the model only {rows} rows.")
+    with torch.device("meta"):
+        check_shapes(folder, {name: value.shape for name, value in MODELS[kind](config).state_dict().items()})
     attention = ATTENTION.get(torch.device(device).type, "sdpa")
     settings = {"dtype": dtype, "attn_implementation": attention, "use_safetensors": True}
     if quantise:
