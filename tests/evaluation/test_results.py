@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from maquette.evaluation.metrics import Interval
 from maquette.evaluation.curves import curves, grouped
+from maquette.evaluation.metrics import Interval
 from maquette.evaluation.panel import panel
 from maquette.evaluation.report import write_report
 from maquette.evaluation.results import (
@@ -89,14 +89,12 @@ def judged_evaluation() -> Evaluation:
     """Twelve objects by two judges who rank alike; one judge left one out, one answer failed."""
     rows = []
     for i in range(12):
-        a = {level: i / 12 for level in ("geometry", "semantics", "texture")}
-        b = {level: math.nan if i == 3 else i / 24 for level in a}
+        a = dict.fromkeys(("geometry", "semantics", "texture"), i / 12)
+        b = dict.fromkeys(a, math.nan if i == 3 else i / 24)
         if i == 7:
             a, b = dict.fromkeys(a, 0.0), dict.fromkeys(a, 0.0)
         words = {"a": f"said of {i}", "b": ""}
-        rows.append(
-            dataclasses.replace(ROW, id=f"p{i}", failed=i == 7, judged={"a (v1)": a, "b (v1)": b}, words=words)
-        )
+        rows.append(dataclasses.replace(ROW, id=f"p{i}", failed=i == 7, judged={"a (v1)": a, "b (v1)": b}, words=words))
     return Evaluation("judged", "mini", 0, tuple(rows), Interval(1.0, 0.5, 1.5, 12), {})
 
 
@@ -120,5 +118,7 @@ def test_the_page_and_its_twins_hold_failures_and_the_judges_words(tmp_path: Pat
     assert [f["id"] for f in data["failures"][0]] == ["p7"] and "judged failed on 1 of 12 prompts" in text
     assert data["panels"][0]["levels"][0]["judges"][1]["missing"] == 1 and "1 of 11" in text
     (row,) = [o for o in data["objects"] if o["id"] == "p2"]
-    assert row["words"] == {"a": "said of 2", "b": ""} and row["values"]["a (v1): texture"] == pytest.approx(2 / 12, abs=1e-4)
+    assert row["words"] == {"a": "said of 2", "b": ""} and row["values"]["a (v1): texture"] == pytest.approx(
+        2 / 12, abs=1e-4
+    )
     assert "said of 2" in page.read_text() and "said of 1" in text
