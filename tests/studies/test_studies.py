@@ -123,6 +123,8 @@ def test_a_cell_is_trained_evaluated_written_down_and_not_done_again(tmp_path: P
     text = page.with_suffix(".md").read_text()
     assert "1 of 6 cells are done (3 seeds)" in text and "not run: dynamic sampling" in text
     assert "not run: failed (ValueError: left out of this test)" in text and "Training helps. → **not run**" in text
+    assert "Of 2 claims 2 were not run." in text and line["tokens"] > 0 and "| One step | 1 | 0 k | 1 |" in text
+    assert '<b class="said not">not run</b>' in page.read_text() and "<h2>Curves</h2>" in page.read_text()
     assert "| 24.3 |" in text and "22.7" in text and 'src="http' not in page.read_text()
     calls = []
     run_study(name, out, settings, work=lambda one, config, folder: calls.append(one.id))

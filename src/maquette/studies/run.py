@@ -123,6 +123,7 @@ def train_and_evaluate(
         "suite": settings.suite,
         "measures": summary(evaluation),
         "rewards": last_rewards(run),
+        "tokens": last_tokens(run),
         "overrides": [*settings.set, *cell.row.set],
         "provenance": {k: evaluation.provenance[k] for k in ("commit", "date", "machine", "maquette")},
     }
@@ -136,6 +137,12 @@ def last_rewards(run: Path) -> dict[str, float]:
     names = [key for key in (last[-1] if last else {}) if key.startswith("reward/")]
     values = {name: [float(line[name]) for line in last if line.get(name) is not None] for name in names}  # type: ignore[arg-type]
     return {name: sum(v) / len(v) for name, v in values.items() if v}
+
+
+def last_tokens(run: Path) -> float:
+    """Sampled in all; 0 where nothing was trained."""
+    counts = [line["tokens/total"] for line in read_metrics(run / "metrics.jsonl") if line.get("tokens/total")]
+    return float(counts[-1] or 0) if counts else 0.0
 
 
 def _keep_settings(out: Path, name: str, settings: StudySettings) -> None:
