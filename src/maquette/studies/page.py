@@ -16,7 +16,7 @@ from maquette.evaluation.results import MEASURES, Evaluation, Measure, load_eval
 from maquette.evaluation.results import cell as shown
 from maquette.studies.grid import Cell, Claim, Row, Study
 from maquette.studies.page_html import page_html
-from maquette.studies.queue import is_done
+from maquette.studies.queue import is_done, replace_text
 
 DECIDES = "alignment"
 """The measure that a claim is decided by: agreement of text and views, as CLIP is in the paper."""
@@ -27,8 +27,8 @@ def write_page(study: Study, cells: Sequence[Cell], out: Path, *, suite: str) ->
     """Writes `page.html` and the same without pictures as `page.md`; returns the first."""
     found = results_of(cells, out)
     text = markdown(study, cells, found, out, suite)
-    (out / "page.md").write_text(text)
-    (out / "page.html").write_text(page_html(study, cells, found, out, text))
+    replace_text(out / "page.md", text)
+    replace_text(out / "page.html", page_html(study, cells, found, out, text))
     return out / "page.html"
 
 
