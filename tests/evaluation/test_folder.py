@@ -146,6 +146,15 @@ def test_folders_that_answer_nothing_or_twice_are_refused(meshes, tmp_path: Path
     assert not is_mesh_folder(str(tmp_path))
 
 
+def test_prompts_that_would_share_a_file_are_refused(meshes, evaluators, tmp_path: Path):
+    twins = (PROMPTS[0], Prompt("p/0", "a red box"), Prompt("p_0", "a ball"))
+    with pytest.raises(ValueError, match="'p/0' and 'p_0' would both have the file name p_0"):
+        evaluate(
+            folder_system(meshes, twins), twins, name="twins", suite="boxes", references={}, evaluators=evaluators,
+            out=tmp_path,
+        )  # fmt: skip
+
+
 def test_two_systems_side_by_side_offline_with_tables_for_machines(measured, tmp_path: Path):
     _, out = measured
     page = write_report(tmp_path / "report.html", [out, out, out], title="Three")

@@ -19,7 +19,7 @@ from maquette.evaluation.results import Evaluation, ObjectResult
 from maquette.studies.grid import STUDIES, Cell, Row, config_of, load_study, plan_cells
 from maquette.studies.page import verdict
 from maquette.studies.queue import STALE_SECONDS, claimed, finish, is_done
-from maquette.studies.run import StudySettings, run_study, train_and_evaluate
+from maquette.studies.run import StudySettings, last_tokens, run_study, train_and_evaluate, trained_seconds
 from tests.tiny import save_tiny
 
 MICRO = """
@@ -123,6 +123,8 @@ def test_a_cell_is_trained_evaluated_written_down_and_not_done_again(tmp_path: P
     text = page.with_suffix(".md").read_text()
     assert "1 of 6 cells are done (3 seeds)" in text and "not run: dynamic sampling" in text
     assert "not run: failed (ValueError: left out of this test)" in text and "Training helps. → **not run**" in text
+    assert "Of 2 claims 2 were not run." in text and line["tokens"] > 0 and "| One step | 1 | 0 k | 1 |" in text
+    assert '<b class="said not">not run</b>' in page.read_text() and "<h2>Curves</h2>" in page.read_text()
     assert "| 24.3 |" in text and "22.7" in text and 'src="http' not in page.read_text()
     calls = []
     run_study(name, out, settings, work=lambda one, config, folder: calls.append(one.id))
@@ -167,6 +169,13 @@ def test_a_claim_of_another_machine_is_free_when_it_is_old(tmp_path: Path):
     assert is_done(cell)
     with claimed(cell) as mine:
         assert not mine
+
+
+def test_hours_and_tokens_are_of_the_whole_training(tmp_path: Path):
+    assert trained_seconds(tmp_path) == last_tokens(tmp_path) == 0.0
+    lines = [{"step": i, "seconds/step": 1.5, "tokens/total": 100.0 * (i + 1)} for i in range(4)]
+    (tmp_path / "metrics.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines) + '{"step": 4, "sec')
+    assert trained_seconds(tmp_path) == 6.0 and last_tokens(tmp_path) == 400.0
 
 
 def evaluation(shift: float, seed: int, category: str = "rare") -> Evaluation:

@@ -62,6 +62,7 @@ def evaluate(
     `others` are the same system drawn again, for the variety of its answers; `judges` are asked about every shape. Prompts without a
     reference have no IoU, F-score or Chamfer distance, and a suite with fewer than two has a kernel distance of NaN.
     """
+    check_names(prompts)
     networks = networks or Pretrained()
     rows: list[ObjectResult] = []
     features: list[np.ndarray] = []
@@ -86,6 +87,18 @@ def evaluate(
     evaluation = Evaluation(name, suite, seed, tuple(rows), distance, notes, distances, compat_numbers(gathered))
     save_evaluation(evaluation, out)
     return evaluation
+
+
+def check_names(prompts: Sequence[Prompt]) -> None:
+    """ValueError where two prompts would have one file: one would be measured by the other's answer."""
+    taken: dict[str, str] = {}
+    for prompt in prompts:
+        stem = file_stem(prompt.id)
+        if stem in taken:
+            raise ValueError(
+                f"the prompts {taken[stem]!r} and {prompt.id!r} would both have the file name {stem}: give one another id"
+            )
+        taken[stem] = prompt.id
 
 
 def _notes(

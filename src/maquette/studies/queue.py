@@ -26,10 +26,15 @@ def is_done(cell: Path) -> bool:
 
 def finish(cell: Path, result: dict[str, object]) -> None:
     """Write the result, whole or not at all."""
-    beside = cell / ".result.json"
-    beside.write_text(json.dumps(result, indent=1, allow_nan=False))
-    beside.replace(cell / "result.json")
+    replace_text(cell / "result.json", json.dumps(result, indent=1, allow_nan=False))
     (cell / "error.txt").unlink(missing_ok=True)
+
+
+def replace_text(path: Path, text: str) -> None:
+    """Whole or not at all, whoever else writes the same file at the same time."""
+    beside = path.with_name(f".{path.name}-{socket.gethostname()}-{os.getpid()}")
+    beside.write_text(text)
+    beside.replace(path)
 
 
 @contextmanager

@@ -15,7 +15,7 @@ from maquette.evaluation.systems import evaluate_model
 from maquette.runs import source_of
 from maquette.studies.grid import FEWEST_SEEDS, Cell, Study, config_of, load_study, plan_cells
 from maquette.studies.page import write_page
-from maquette.studies.queue import claimed, finish, is_done
+from maquette.studies.queue import claimed, finish, is_done, replace_text
 from maquette.tracking import make_run_folder, provenance, read_metrics, tell
 from maquette.training.loop import train
 
@@ -59,6 +59,7 @@ def run_study(
             done += 1
             if not _do(cell, configs[cell.id], out / "cells" / cell.id, work):
                 break
+            finish_study(study, cells, out, settings)
     return finish_study(study, cells, out, settings)
 
 
@@ -86,12 +87,10 @@ def _do(cell: Cell, config: Config, folder: Path, work: Work) -> bool:
 
 
 def finish_study(study: Study, cells: Sequence[Cell], out: Path, settings: StudySettings) -> Path:
-    """results.jsonl, a line per cell that is done, and the page."""
+    """results.jsonl, a line per cell that is done, and the page. Several processes may do so at once: the last one's stays."""
     folders = [out / "cells" / cell.id for cell in cells]
     lines = [json.loads((folder / "result.json").read_text()) for folder in folders if is_done(folder)]
-    beside = out / ".results.jsonl"
-    beside.write_text("".join(json.dumps(line) + "\n" for line in lines))
-    beside.replace(out / "results.jsonl")
+    replace_text(out / "results.jsonl", "".join(json.dumps(line) + "\n" for line in lines))
     return write_page(study, cells, out, suite=settings.suite)
 
 
@@ -108,6 +107,7 @@ def train_and_evaluate(
         model, codec, stages = source.model, source.codec, source.stages
     else:
         model, codec, stages = config.model, config.codec, config.stages
+    began = time.time()
     evaluation = evaluate_model(
         model,
         settings.suite,
@@ -120,9 +120,12 @@ def train_and_evaluate(
         provenance=dict(provenance(command)),
     )
     numbers = {
+        # Of all sessions of a training that was broken off, not of the last alone.
+        "hours": round((trained_seconds(run) + time.time() - began) / 3600, 4),
         "suite": settings.suite,
         "measures": summary(evaluation),
         "rewards": last_rewards(run),
+        "tokens": last_tokens(run),
         "overrides": [*settings.set, *cell.row.set],
         "provenance": {k: evaluation.provenance[k] for k in ("commit", "date", "machine", "maquette")},
     }
@@ -136,6 +139,17 @@ def last_rewards(run: Path) -> dict[str, float]:
     names = [key for key in (last[-1] if last else {}) if key.startswith("reward/")]
     values = {name: [float(line[name]) for line in last if line.get(name) is not None] for name in names}  # type: ignore[arg-type]
     return {name: sum(v) / len(v) for name, v in values.items() if v}
+
+
+def trained_seconds(run: Path) -> float:
+    """Of all steps in the run's record; 0 where nothing was trained."""
+    return sum(float(line.get("seconds/step") or 0) for line in read_metrics(run / "metrics.jsonl"))
+
+
+def last_tokens(run: Path) -> float:
+    """Sampled in all; 0 where nothing was trained."""
+    counts = [line["tokens/total"] for line in read_metrics(run / "metrics.jsonl") if line.get("tokens/total")]
+    return float(counts[-1] or 0) if counts else 0.0
 
 
 def _keep_settings(out: Path, name: str, settings: StudySettings) -> None:
