@@ -143,7 +143,7 @@ def last_rewards(run: Path) -> dict[str, float]:
 
 def trained_seconds(run: Path) -> float:
     """Of all steps in the run's record; 0 where nothing was trained."""
-    return sum(float(line.get("seconds/step") or 0) for line in read_metrics(run / "metrics.jsonl"))
+    return math.fsum(float(line.get("seconds/step") or 0) for line in read_metrics(run / "metrics.jsonl"))
 
 
 def last_tokens(run: Path) -> float:
