@@ -28,8 +28,8 @@ Reward = Callable[[Rollouts, Policy], Float[Tensor, " a"]]
 class OffByOne(Policy):
     """A trainer that scores each token by the state before the right one; its sampler is right."""
 
-    def hidden(self, tokens: Tensor, positions: Tensor | None = None, mask: Tensor | None = None) -> Tensor:
-        return super().hidden(tokens, positions, mask).roll(1, 1)
+    def hidden(self, tokens: Tensor, positions: Tensor | None = None, mask: Tensor | None = None, images=()) -> Tensor:
+        return super().hidden(tokens, positions, mask, images).roll(1, 1)
 
 
 def low_codes(rollouts: Rollouts, policy: Policy) -> Bool[Tensor, "a c"]:
