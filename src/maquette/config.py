@@ -190,7 +190,7 @@ class Config:
     """A reinforcement-learning run: `maquette train CONFIG`."""
 
     model: str = "tiny"
-    """Start and frozen reference: tiny (shipped), a run's folder, or a model folder."""
+    """Start and frozen reference: tiny or tiny-rl (shipped), a run's folder, or a model folder."""
     codec: str = "tiny"
     """Shape codec: tiny (shipped) or a folder."""
     prompts: str = "train"

@@ -10,8 +10,9 @@ from pathlib import Path
 from maquette.config import FINE, Config, StageSpec
 from maquette.config_file import load_config
 
-SHIPPED = {"tiny-rl": Path(__file__).parent / "data" / "policy-rl"}
-"""Policies in the package beside `tiny`, the base that `load_policy` knows by name."""
+DATA = Path(__file__).parent / "data"
+SHIPPED = {"tiny": DATA / "policy-base", "tiny-rl": DATA / "policy-rl"}
+"""Policies in the package, by the names that every command takes."""
 
 
 @dataclass(frozen=True)
@@ -47,8 +48,6 @@ def source_of(name: str) -> Source:
     (FACTS of ShapeLLM-Omni's §4.2: both 0.7) through the published codec.
     """
     default = Config()
-    if name in SHIPPED:
-        return Source(str(SHIPPED[name]), default.codec, default.stages)
     path = Path(name)
     for run, model in ((path, path / "policy"), (path.parent, path)):
         if (run / "config.yaml").is_file() and any((model / name).is_file() for name in WEIGHTS):

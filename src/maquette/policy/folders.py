@@ -5,26 +5,28 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping, Sequence
-from importlib.resources import files
 from pathlib import Path
 
 from huggingface_hub import snapshot_download
 from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
 from safetensors import SafetensorError, safe_open
 
-TINY = Path(str(files("maquette") / "data" / "policy-base"))
+from maquette.runs import SHIPPED
+
 FLOATS = ("F32", "BF16", "F16")
 """Types of weights that a policy may be stored in, by their safetensors names."""
 
 
 def find_model(source: str | Path) -> Path:
-    """The folder of `tiny`, of a local folder, or of a hub repository (`owner/name`) that is in the hub's cache already.
+    """The folder of a shipped policy, a run's `policy`, a local folder, or a hub repository (`owner/name`) in the hub's cache.
 
     Nothing is downloaded: ValueError gives the command that fetches a repository which is not there.
     """
-    if str(source) == "tiny":
-        return TINY
+    if str(source) in SHIPPED:
+        return SHIPPED[str(source)]
     folder = Path(source)
+    if (folder / "config.yaml").is_file() and (folder / "policy").is_dir():
+        return folder / "policy"
     if folder.is_dir() or not re.fullmatch(r"[\w.-]+/[\w.-]+", str(source)):
         return folder
     try:

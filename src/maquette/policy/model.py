@@ -211,7 +211,8 @@ Weights = Literal["float32", "bfloat16", "4bit"]
 def load_policy(
     source: str | Path, device: str = "cpu", dtype: torch.dtype = torch.float32, quantise: bool = False
 ) -> Policy:
-    """`tiny` (shipped), a folder in Hugging Face layout, a repository in the hub's cache, or a folder of adapters (with its base).
+    """`tiny` or `tiny-rl` (shipped), the folder of a run or of a model in Hugging Face layout, a repository in the hub's cache,
+    or a folder of adapters (with its base).
 
     Raises ValueError where there is no model, half of one, one of an unknown kind, or with another vocabulary than its tokenizer's.
     """
