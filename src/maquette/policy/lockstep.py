@@ -56,8 +56,10 @@ class LockstepEngine:
         self.rows_at_once = rows_at_once
 
     def load_weights(self, weights: Mapping[str, Tensor]) -> None:
-        """Copy other weights into the policy that this engine reads; names as in `Policy.state_dict`."""
-        self.policy.load_state_dict(dict(weights))
+        """Copy other weights into the policy that this engine reads; names as in `Policy.state_dict`. Its own are there already."""
+        own = self.policy.named_parameters()
+        if not all(name in weights and weights[name].data_ptr() == value.data_ptr() for name, value in own):
+            self.policy.load_state_dict(dict(weights))
 
     def look_at(self, image: str) -> SeenImage:
         """As the policy sees it."""
