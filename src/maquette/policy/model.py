@@ -205,7 +205,7 @@ def new_policy(tokenizer: PolicyTokenizer, config: Qwen2Config, seed: int) -> Po
 
 
 Weights = Literal["float32", "bfloat16", "4bit"]
-"""How a policy's weights are held; 4bit (NF4, bitsandbytes) only under adapters."""
+"""How a policy's weights are held; 4bit (NF4, bitsandbytes) only under adapters and on a GPU."""
 
 
 def load_policy(
@@ -237,7 +237,7 @@ def load_policy(
     attention = ATTENTION.get(torch.device(device).type, "sdpa")
     settings = {"dtype": dtype, "attn_implementation": attention, "use_safetensors": True}
     if quantise:
-        settings |= {"quantization_config": four_bits(), "device_map": {"": device}}
+        settings |= {"quantization_config": four_bits(device), "device_map": {"": device}}
     model = MODELS[kind].from_pretrained(folder, config=config, **settings)
     return Policy((model if quantise else model.to(device)).eval(), tokenizer, str(source))
 
@@ -247,11 +247,12 @@ def best_device() -> str:
     return "cuda" if torch.cuda.is_available() else "cpu"
 
 
-def four_bits() -> BitsAndBytesConfig:
-    """NF4 with doubly quantised scales, on GPUs and (slowly) on CPUs. ValueError where bitsandbytes is not there."""
-    if not is_bitsandbytes_available():
+def four_bits(device: str) -> BitsAndBytesConfig:
+    """NF4 with doubly quantised scales. ValueError where bitsandbytes or the GPU that it needs is not there (docs/log.md)."""
+    if not is_bitsandbytes_available() or torch.device(device).type != "cuda":
         raise ValueError(
-            "policy.weights=4bit needs bitsandbytes (pip install 'maquette[full]'); without it take policy.weights=bfloat16."
+            f"policy.weights=4bit needs bitsandbytes (pip install 'maquette[full]') and a CUDA device, and this is {device}: "
+            "take policy.weights=bfloat16."
         )
     return BitsAndBytesConfig(
         load_in_4bit=True,
