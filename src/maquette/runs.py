@@ -45,7 +45,7 @@ def source_of(name: str) -> Source:
     """`tiny` and `tiny-rl` are shipped; a run's folder brings its own chain; any other folder answers by the default chain.
 
     A vision-language model, by folder or hub name, answers the published sentence at the published temperature and top-p
-    (FACTS of ShapeLLM-Omni's §4.2: both 0.7) through the published codec.
+    (ShapeLLM-Omni, arXiv 2506.01853, §4.2: both 0.7) through the published codec.
     """
     default = Config()
     path = Path(name)
