@@ -193,10 +193,11 @@ class ClipScorer:
 
 
 def preprocess(pixels: UInt8[Tensor, "n h w 3"], side: int) -> Float[Tensor, "n 3 side side"]:
-    """CLIP's input from square views: bicubic with antialiasing, as PIL does it, rounded to whole levels, then normalised."""
+    """CLIP's input from square views: bicubic with antialiasing, as PIL does it (rows, whole levels, columns, whole levels), normalised."""
     image = pixels.permute(0, 3, 1, 2).float()
     if image.shape[-1] != side:
-        image = interpolate(image, (side, side), mode="bicubic", antialias=True).round().clamp(0, 255)
+        for size in ((image.shape[-2], side), (side, side)):
+            image = interpolate(image, size, mode="bicubic", antialias=True).round().clamp(0, 255)
     mean, std = (torch.tensor(x, device=image.device)[:, None, None] for x in (MEAN, STD))
     return (image / 255 - mean) / std
 
