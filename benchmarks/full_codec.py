@@ -92,6 +92,7 @@ def main(shapes: int = 8, threads: int = 1, only: Direction | None = None, out: 
         model = VoxelVQVAE(SHAPELLM_OMNI)
         macs = multiply_accumulates(model)
     result: dict[str, object] = {
+        **machine(torch.device("cpu")),
         "shapes": shapes,
         "threads": threads,
         "weights": sum(p.numel() for p in model.parameters()),
@@ -107,7 +108,7 @@ def main(shapes: int = 8, threads: int = 1, only: Direction | None = None, out: 
             "gflops_reached_by_wall": round(work / own["seconds"] / 1e9, 1),
             "gflops_reached_by_cpu_time": round(work / own["cpu_seconds"] / 1e9, 1),
         }
-    result |= {"machine": machine(torch.device("cpu"))} | provenance("python benchmarks/full_codec.py")
+    result |= provenance(f"python benchmarks/full_codec.py --threads {threads}")
     (out / "full_codec.json").write_text(json.dumps(result, indent=1) + "\n")
     print(json.dumps(result, indent=1))
 

@@ -79,6 +79,12 @@ def shown(answers: int, size: int) -> Generation:
     return Generation(made[0].prompts, answers, made[0].rollouts, (stage,))
 
 
+class Server(ThreadingHTTPServer):
+    """Takes as many connections at once as are asked for; with the usual five, others wait a second for TCP to try again."""
+
+    request_queue_size = 128
+
+
 @contextmanager
 def answering(text: str) -> Iterator[str]:
     """A judge's address that says one thing at once."""
@@ -94,7 +100,7 @@ def answering(text: str) -> Iterator[str]:
 
         def log_message(self, *_: object) -> None: ...
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server = Server(("127.0.0.1", 0), Handler)
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()
     try:
@@ -204,14 +210,14 @@ def main(
     result: dict[str, object] = {
         "answers": answers,
         "views_per_answer": VIEWS,
-        "machine": machine(torch.device("cpu")),
+        **machine(torch.device("cpu")),
         "tiny_scorers_views_per_second": tiny_rewards(small, answers),
         "judge_client_alone": client_ceiling(large, answers),
         "judge_servers": servers_needed(64, rollout_seconds, seconds_per_request, at_once),
     }
     if full_clip:
         result["clip_views_per_second"] = clip_towers(large.stages[0].views.rgb.reshape(-1, 224, 224, 3)[:4])
-    write("reward_throughput", result, "python benchmarks/reward_throughput.py", out)
+    write("reward_throughput", result, f"python benchmarks/reward_throughput.py --threads {threads}", out)
 
 
 if __name__ == "__main__":

@@ -96,7 +96,7 @@ def speed() -> str:
         lines.append(
             f"| full head of {head['vocabulary']} rows over the restricted one of {head['codes']} | {text} | head_memory.py |"
         )
-    lines += metrics_rows()
+    lines += metrics_rows() + full_size_rows()
     if corpus := read("corpus"):
         rates = ", ".join(f"{rate:.0f} at {size}" for size, rate in corpus["objects_per_second"].items())
         lines.append(f"| corpus objects per CPU second, one thread | {rates} | corpus.py |")
@@ -144,6 +144,44 @@ def trl_rows() -> list[str]:
     ]
 
 
+def full_size_rows() -> list[str]:
+    """What the full size costs on a CPU, with random weights in the published geometry."""
+    lines = []
+    if result := read("full_codec"):
+        text = ", ".join(
+            f"{way} {1 / result[way]['shapes_per_second']:.1f} s a shape "
+            f"({result[way]['gflops_reached_by_wall']:.0f} GFLOP/s, {result[way]['peak_rss_gib']:.1f} GiB)"
+            for way in ("encode", "decode")
+        )
+        lines.append(f"| ShapeLLM-Omni's codec, 64³, {result['threads']} threads | {text} | full_codec.py |")
+    if result := read("reward_throughput"):
+        own = result["tiny_scorers_views_per_second"].values()
+        judged = result["judge_client_alone"].values()
+        clip = ", ".join(f"{name} {rate}" for name, rate in result.get("clip_views_per_second", {}).items())
+        asked = [row["requests_per_second"] for row in judged]
+        text = f"tiny scorers {min(own):.0f} to {max(own):.0f}; {clip}; our side of a judge {min(asked):.0f} to {max(asked):.0f} requests/s"
+        lines.append(f"| rewards, views a second, {result['threads']} threads | {text} | reward_throughput.py |")
+    return lines
+
+
+def growth() -> str:
+    """How a step's time grows along each axis."""
+    result = read("growth")
+    if not result:
+        return "not run\n"
+    lines = ["| axis | sizes | seconds a step | slope | dearest part at the end |", "|---|---|---|---|---|"]
+    for name, axis in result["axes"].items():
+        sizes = ", ".join(f"{size / 1e6:.0f} M" if size > 1e5 else str(size) for size in axis["sizes"])
+        taken = ", ".join(f"{row['step']:.1f}" for row in axis["seconds"])
+        last = axis["bounds"][-1]
+        lines.append(
+            f"| {name} | {sizes} | {taken} | {axis['slopes']['step']} | {last['dearest']}, {last['share_of_step']:.0%}; "
+            f"decoding reaches {last['decode_share_of_products']:.0%} of the measured rate of products, the update "
+            f"{last['update_share_of_products']:.0%} |"
+        )
+    return "\n".join(lines) + "\n"
+
+
 def metrics_rows() -> list[str]:
     """What measuring costs."""
     result, lines = read("metrics"), []
@@ -163,6 +201,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "networks": networks,
     "rl": rl,
     "speed": speed,
+    "growth": growth,
 }
 
 

@@ -165,6 +165,53 @@ def test_a_checkpoint_of_another_shape_is_one_line(tmp_path: Path, monkeypatch, 
     assert (tmp_path / "chair.glb").read_bytes() == b"from before"
 
 
+REQUESTS = {
+    "over-long": "a chair with " + "very " * 500 + "long legs",
+    "control tokens": "a chair <mesh-start><mesh0><mesh1><mesh-end><|im_end|> and more",
+    "not English": "ein roter Stuhl, 一把红色的椅子, كرسي 🪑",
+}
+
+
+@pytest.fixture(scope="module")
+def speaker(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
+    """Options that name a micro model, whose every answer has a shape."""
+    model, codec = save_tiny(tmp_path_factory.mktemp("speaker"))
+    return ["--model", str(model), "--codec", str(codec)]
+
+
+@pytest.mark.parametrize("name", REQUESTS)
+def test_any_words_are_answered(name: str, speaker: list[str], tmp_path: Path, monkeypatch, capsys):
+    out = tmp_path / "thing.glb"
+    monkeypatch.setattr(sys, "argv", ["maquette", "generate", REQUESTS[name], "--out", str(out), *speaker])
+    main()
+    assert out.stat().st_size > 100 and str(out) in (said := "".join(capsys.readouterr()))
+    assert ("only the first 64 were read" in said) == (name == "over-long")
+    assert "\x1b" not in said  # whatever a model says, a terminal shows it as text
+
+
+@pytest.mark.parametrize("words", ["", "   ", "\n"])
+def test_a_request_without_words_is_one_line(words: str, speaker: list[str], tmp_path: Path, monkeypatch, capsys):
+    line = refused(["generate", words, "--out", str(tmp_path / "thing.glb"), *speaker], monkeypatch, capsys)
+    assert "prompt" in line and not (tmp_path / "thing.glb").exists()
+
+
+def test_a_single_triangle_goes_through(speaker: list[str], tmp_path: Path, monkeypatch):
+    corners = np.array([[0, 0, 0], [1, 0, 0], [0, 1, 0]], np.float32)
+    write_mesh(Mesh(corners, np.array([[0, 1, 2]], np.int32)), tmp_path / "one.ply")
+    words = ["encode", str(tmp_path / "one.ply"), "--out", str(tmp_path / "codes.json"), *speaker[2:]]
+    monkeypatch.setattr(sys, "argv", ["maquette", *words])
+    main()
+    assert json.loads((tmp_path / "codes.json").read_text())["codes"]
+
+
+def test_a_reader_that_has_seen_enough_is_no_error():
+    command = [sys.executable, "-m", "maquette.cli", "train", "--help"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as asked:
+        assert asked.stdout and asked.stderr
+        asked.stdout.close()
+        assert asked.stderr.read() == "" and asked.wait(60) in (0, 141)
+
+
 def test_the_quickstart_config_goes_into_the_wheel():
     text = (Path(__file__).resolve().parents[1] / "pyproject.toml").read_text()
     kept = tomllib.loads(text)["tool"]["hatch"]["build"]["targets"]["wheel"]["force-include"]

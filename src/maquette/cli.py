@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -225,6 +226,10 @@ def main() -> None:
         tyro.extras.subcommand_cli_from_dict(
             COMMANDS, prog="maquette", description="Text-to-3D generation trained by reinforcement learning."
         )
+    except BrokenPipeError:
+        # Whoever read the output (`head`) has seen enough. What is still buffered goes nowhere instead of failing again at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(141)
     except (ValueError, OSError) as error:
         print(f"maquette: {' '.join(str(error).split())}", file=sys.stderr)
         sys.exit(1)

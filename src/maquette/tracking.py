@@ -101,13 +101,13 @@ def make_run_folder(path: Path | str) -> Path:
 
 
 def provenance(command: str = "") -> dict[str, str]:
-    """Where a result comes from: command, git commit, time, machine and versions."""
-    here = Path(__file__).resolve().parent
-    git = ["git", "-C", str(here), "describe", "--always", "--dirty", "--abbrev=12", "--exclude=*"]
-    try:
-        commit = subprocess.run(git, capture_output=True, text=True, timeout=10).stdout.strip()
-    except (OSError, subprocess.TimeoutExpired):
-        commit = ""
+    """Where a result comes from: command, git commit, time, machine and versions.
+
+    The commit ends in `-dirty` where the package's own files differ from it; results that were written beside do not count.
+    """
+    commit = _git("rev-parse", "--short=12", "HEAD")
+    if commit and _git("status", "--porcelain", "--", "."):
+        commit += "-dirty"
     return {
         "command": command,
         "commit": commit or "unknown",
@@ -117,6 +117,16 @@ def provenance(command: str = "") -> dict[str, str]:
         "maquette": __version__,
         **{name: metadata.version(name) for name in ("torch", "transformers", "numpy", "numba")},
     }
+
+
+def _git(*words: str) -> str:
+    """What git says of the folder of this package; "" where there is no git or no repository."""
+    command = ["git", "-C", str(Path(__file__).resolve().parent), *words]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=10)
+    except (OSError, subprocess.TimeoutExpired):
+        return ""
+    return done.stdout.strip() if done.returncode == 0 else ""
 
 
 class JsonLines:

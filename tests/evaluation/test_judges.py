@@ -21,12 +21,12 @@ from maquette.types import Prompt
 
 VIEWS = np.zeros((2, 4, 4, 3), np.uint8)
 PROMPT = Prompt("a", "a red chair", questions=("Is it red?", "Has it four legs?"))
-GOOD = {"geometry": 0.5, "semantics": 0.1, "texture": 1, "reason": "plain"}
+GOOD = {"geometry": 0.5, "semantics": 0.1, "texture": 1, "reason": "plain", "answers": ["yes", "no"]}
 
 
 def says(answer: Mapping[str, object]):
-    def ask(text: str, pictures: Sequence[np.ndarray]) -> Mapping[str, object]:
-        assert "a red chair" in text and len(pictures) == 2
+    def ask(text: str, pictures: Sequence[np.ndarray], questions: int) -> Mapping[str, object]:
+        assert "a red chair" in text and len(pictures) == questions == 2
         return answer
 
     return ask
@@ -42,7 +42,8 @@ def test_questions_are_counted_point_by_point():
     verdict = ask_judge("vlm", says(GOOD | {"answers": ["Yes.", "no"]}), PROMPT, VIEWS)
     assert verdict.scores == {"geometry": 0.5, "semantics": 0.5, "texture": 1.0}
     assert (verdict.judge, verdict.version, verdict.words) == ("vlm", PROMPT_VERSION, "plain")
-    assert ask_judge("vlm", says(GOOD | {"answers": ["yes"]}), PROMPT, VIEWS).scores["semantics"] == 0.1
+    for answers in (["yes"], ["yes", "no", "no"], "yes", None, ["yes", "perhaps"]):
+        assert math.isnan(ask_judge("vlm", says(GOOD | {"answers": answers}), PROMPT, VIEWS).scores["semantics"])
 
 
 @pytest.mark.parametrize(
@@ -55,7 +56,7 @@ def test_an_answer_out_of_range_is_missing_and_says_so(answer):
 
 
 def test_a_judge_that_is_gone_is_missing():
-    def ask(text: str, pictures: Sequence[np.ndarray]) -> Mapping[str, object]:
+    def ask(text: str, pictures: Sequence[np.ndarray], questions: int) -> Mapping[str, object]:
         raise OSError("connection refused")
 
     assert "connection refused" in ask_judge("vlm", ask, PROMPT, VIEWS).words

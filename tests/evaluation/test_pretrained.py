@@ -104,6 +104,7 @@ def test_everything_under_one_protocol_with_its_record(weights: Path):
     assert "it needs 5000 of each" in str(record["FD dino"])
     numbers = compat_numbers(gathered)
     assert set(numbers) == {f"{CROSS_KERNEL}, dino", GREY_CLIP} and 0 < numbers[f"{CROSS_KERNEL}, dino"] <= 1
+    assert gathered.grey_clip[1] == 0.0 and len(gathered.grey_clip) == 2  # the failed answer counts
 
 
 def test_a_suite_of_texts_alone_has_no_distance_and_says_so(weights: Path):

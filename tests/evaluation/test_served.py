@@ -53,6 +53,11 @@ def test_every_listed_model_scores_the_levels_and_stands_in_the_record(tmp_path:
 
 def test_a_score_out_of_range_is_asked_again_and_then_missing_with_its_words(tmp_path: Path):
     wrong, right = json.dumps(GOOD | {"texture": 7}), json.dumps(GOOD)
+    silent = json.dumps(GOOD | {"answers": []})
+    with judge(lambda body, number: silent if number == 0 else right) as server:
+        asks, _ = open_judges(judges_file(tmp_path, server.address))
+        assert ask_judge("org/qwen", asks["org/qwen"], PROMPT, VIEWS).scores["semantics"] == 1.0
+        assert len(server.requests) == 2  # a question left open is asked again
     with judge(lambda body, number: wrong if number == 0 else right) as server:
         asks, _ = open_judges(judges_file(tmp_path, server.address))
         assert (

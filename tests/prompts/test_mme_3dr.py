@@ -69,6 +69,36 @@ def test_nothing_is_expected_that_the_text_does_not_say():
     assert {p.id: unstated(p) for p in PROMPTS if unstated(p)} == {}
 
 
+def unasked(prompt: Prompt) -> list[str]:
+    """Number words of the text that neither a counted part nor a question takes up."""
+    text, asked = prompt.text.lower(), " ".join(prompt.questions).lower()
+    counted = {word for part in prompt.parts if part.count > 1 for word in NUMBERS.get(part.count, "").split("|")}
+    said = [
+        word for words in NUMBERS.values() for word in words.split("|") if re.search(rf"(?<!-)\b{word}\b(?!-)", text)
+    ]
+    return [word for word in said if word not in counted and not re.search(rf"\b{word}\b", asked)]
+
+
+def test_every_large_number_of_a_text_is_counted_or_asked_for():
+    few = {"two", "pair", "both", "twin", "three"}
+    assert {p.id: missing for p in PROMPTS if (missing := set(unasked(p)) - few)} == {}
+    assert unasked(Prompt("x", "A stool with five legs and two arms.", parts=(PartSpec("arm", 2),))) == ["five"]
+
+
+def test_a_relation_speaks_of_things_in_the_text():
+    strange = {}
+    for prompt in PROMPTS:
+        for first, _, last in prompt.relations:
+            ends = [w for end in (first, last) for w in end.lower().split()]
+            known = prompt.text.lower() + " " + prompt.family.lower() + " antenna"
+            unknown = [
+                w for w in ends if not any(form in known for form in (w, w.rstrip("s"), *IRREGULAR.get(w, w).split()))
+            ]
+            if unknown:
+                strange[prompt.id] = unknown
+    assert strange == {}
+
+
 def test_every_prompt_is_a_sentence_with_parts_relations_and_three_questions():
     for prompt in PROMPTS:
         assert prompt.parts and prompt.attributes and prompt.relations and len(prompt.questions) == 3, prompt.id

@@ -16,10 +16,11 @@ import pytest
 from maquette.config import Config
 from maquette.evaluation.metrics import Interval
 from maquette.evaluation.results import Evaluation, ObjectResult
+from maquette.studies.claims import verdict
 from maquette.studies.grid import STUDIES, Cell, Row, config_of, load_study, plan_cells
-from maquette.studies.page import verdict
 from maquette.studies.queue import STALE_SECONDS, claimed, finish, is_done
 from maquette.studies.run import StudySettings, last_tokens, run_study, train_and_evaluate, trained_seconds
+from maquette.tracking import read_metrics
 from tests.tiny import save_tiny
 
 MICRO = """
@@ -52,6 +53,32 @@ def test_every_study_loads_with_every_config_that_it_would_run(name: str):
     assert len(set(settings)) == len(settings)
 
 
+def test_one_training_has_one_number_of_the_paper_s_whatever_table_it_stands_in():
+    said: dict[str, dict[str, set[tuple]]] = {}
+    for name in STUDIES:
+        for cell in plan_cells(load_study(name)):
+            if cell.row.config and cell.seed == 0 and cell.row.paper:
+                config = repr(dataclasses.replace(config_of(cell), steps=cell.steps))
+                said.setdefault(config, {}).setdefault(str(sorted(cell.row.paper.items())[:1]), set()).add(
+                    (name, cell.row.name)
+                )
+    assert len(said) > 15
+    assert not {tuple(numbers) for numbers in said.values() if len(numbers) > 1}
+
+
+def test_claims_of_the_paper_point_where_its_numbers_point():
+    unlike = []
+    for name in STUDIES:
+        study = load_study(name)
+        paper = {row.name: row.paper["clip"] for row in study.rows if "clip" in row.paper}
+        for claim in study.claims:
+            if not {claim.better, claim.worse} <= set(paper):
+                continue
+            if paper[claim.better] <= paper[claim.worse]:
+                unlike.append((name, claim.says))
+    assert unlike == []
+
+
 def test_data_scales_prompts_and_iterations_scale_steps():
     data = [config_of(c) for c in plan_cells(load_study("data"), steps=40)][:4]
     assert [c.prompt_count for c in data] == [100, 150, 200, 300] and {c.steps for c in data} == {40}
@@ -61,7 +88,10 @@ def test_data_scales_prompts_and_iterations_scale_steps():
 
 def test_the_paper_s_headline_stands_in_the_paradigm_study():
     paper = {row.name: dict(row.paper) for row in load_study("paradigm").rows}
-    assert paper["base"] == {"clip": 22.7, "kd": 0.249} and paper["Hi-GRPO, full loss"] == {"clip": 29.3, "kd": 0.156}
+    assert paper["base, no reasoning"] == {"clip": 22.7, "kd": 0.249} and paper["Hi-GRPO, full loss"] == {
+        "clip": 29.3,
+        "kd": 0.156,
+    }
 
 
 def test_a_budget_shortens_runs_and_never_takes_a_seed():
@@ -135,6 +165,44 @@ def test_a_cell_is_trained_evaluated_written_down_and_not_done_again(tmp_path: P
         run_study(name, out, dataclasses.replace(settings, seeds=4))
 
 
+def test_a_training_that_a_neighbour_did_is_taken_over_and_a_shorter_one_gone_on_with(tmp_path: Path):
+    name, settings = micro_study(tmp_path)
+    longer = tmp_path / "longer.yaml"
+    longer.write_text(MICRO.replace("Micro -", "Longer -").replace("steps: 1\nrows", "steps: 2\nrows"))
+    other = tmp_path / "other.yaml"
+    other.write_text(MICRO.replace("One step", "Same under another name"))
+
+    def cell_of(study: str, out: Path) -> Path:
+        cell = next(c for c in plan_cells(load_study(study)) if c.row.config and c.seed == 1)
+
+        def only_this(one: Cell, config: Config, folder: Path) -> dict[str, object] | None:
+            if one.id != cell.id:
+                raise ValueError("left out of this test")
+            return train_and_evaluate(one, config, folder, settings, "test")
+
+        run_study(study, out, settings, work=only_this)
+        return out / "cells" / cell.id
+
+    alone = cell_of(str(longer), tmp_path / "apart" / "longer")
+    first = cell_of(name, tmp_path / "studies" / "micro")
+    same = cell_of(str(other), tmp_path / "studies" / "other")
+    said = json.loads((same / "result.json").read_text())
+    assert said["taken_from"] == f"micro/{first.name}" and said["row"] == "Same under another name"
+    assert said["measures"] == json.loads((first / "result.json").read_text())["measures"]
+    assert (same / "run" / "metrics.jsonl").is_file() and not (same / "run" / "checkpoints").exists()
+    assert "1 cells taken from studies with the same configs" in (same.parents[1] / "page.md").read_text()
+    joined = cell_of(str(longer), tmp_path / "studies" / "longer")
+    assert json.loads((joined / "run" / "checkpoints" / "step-000002" / "state.json").read_text())["step"] == 2
+    result = json.loads((joined / "result.json").read_text())
+    assert "taken_from" not in result and (result["begun_from"], result["begun_at_step"]) == (f"micro/{first.name}", 1)
+    lines = [read_metrics(folder / "run" / "metrics.jsonl") for folder in (first, joined, alone)]
+    assert lines[1][0] == lines[0][0]  # its first step, seconds and all, is the neighbour's
+    timed = ("seconds/", "memory", "tokens_per_second")
+    assert {k: v for k, v in lines[1][1].items() if not k.startswith(timed)} == {
+        k: v for k, v in lines[2][1].items() if not k.startswith(timed)
+    }
+
+
 def test_a_config_that_does_not_load_stops_a_study_before_any_time_is_spent(tmp_path: Path):
     name, settings = micro_study(tmp_path)
     with pytest.raises(ValueError, match=r"row 'base'.*group_siez"):
@@ -145,7 +213,8 @@ def test_a_config_that_does_not_load_stops_a_study_before_any_time_is_spent(tmp_
 def test_a_cell_belongs_to_one_process_and_is_free_when_that_dies(tmp_path: Path):
     cell = tmp_path / "cell"
     with claimed(cell) as mine:
-        assert mine and json.loads((cell / "claim").read_text()) == {"host": socket.gethostname(), "pid": os.getpid()}
+        held = json.loads((cell / "claim").read_text())
+        assert mine and (held["host"], held["pid"]) == (socket.gethostname(), os.getpid()) and len(held["token"]) == 32
         with claimed(cell) as second:
             assert not second
         assert (cell / "claim").is_file()
@@ -171,11 +240,44 @@ def test_a_claim_of_another_machine_is_free_when_it_is_old(tmp_path: Path):
         assert not mine
 
 
+WORKER = """
+import sys, time
+from pathlib import Path
+from maquette.studies.queue import claimed, finish
+out, name = Path(sys.argv[1]), sys.argv[2]
+while not (out / "go").exists():
+    time.sleep(0.001)
+for index in range(30):
+    with claimed(out / str(index)) as mine:
+        if mine:
+            with (out / "log").open("a") as log:
+                log.write(f"{index} {name}\\n")
+            time.sleep(0.002)
+            finish(out / str(index), {"by": name})
+"""
+
+
+def test_processes_that_start_over_dead_claims_at_once_do_each_cell_once(tmp_path: Path):
+    gone = subprocess.Popen([sys.executable, "-c", ""])
+    gone.wait()
+    for index in range(30):
+        (tmp_path / str(index)).mkdir()
+        (tmp_path / str(index) / "claim").write_text(json.dumps({"host": socket.gethostname(), "pid": gone.pid}))
+    workers = [subprocess.Popen([sys.executable, "-c", WORKER, str(tmp_path), name]) for name in "abc"]
+    (tmp_path / "go").touch()
+    assert [worker.wait(60) for worker in workers] == [0, 0, 0]
+    done = [line.split()[0] for line in (tmp_path / "log").read_text().splitlines()]
+    assert sorted(map(int, done)) == list(range(30))
+    assert not list(tmp_path.glob("*/claim")) and not list(tmp_path.glob("*/.claim-*"))
+
+
 def test_hours_and_tokens_are_of_the_whole_training(tmp_path: Path):
     assert trained_seconds(tmp_path) == last_tokens(tmp_path) == 0.0
     lines = [{"step": i, "seconds/step": 1.5, "tokens/total": 100.0 * (i + 1)} for i in range(4)]
     (tmp_path / "metrics.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines) + '{"step": 4, "sec')
     assert trained_seconds(tmp_path) == 6.0 and last_tokens(tmp_path) == 400.0
+    (tmp_path / "begun_from.json").write_text('{"begun_from": "micro/row-seed-0", "begun_at_step": 1}')
+    assert trained_seconds(tmp_path) == 4.5  # what was trained elsewhere was counted there
 
 
 def evaluation(shift: float, seed: int, category: str = "rare") -> Evaluation:
@@ -205,3 +307,27 @@ def test_the_verdict_needs_three_seeds_and_an_interval_without_zero():
 
 def test_a_cell_s_folder_has_a_name_of_its_own():
     assert Cell(Row("Hi-GRPO, full loss"), 2, 5).id == "hi-grpo-full-loss-seed-2"
+
+
+def test_a_claim_may_be_of_a_category_against_all_others_or_of_what_was_paid():
+    claim = dataclasses.replace(load_study("mixing").claims[0], category="rare", more_than_others=True)
+
+    def lifted(seed: int, rare: float, others: float) -> Evaluation:
+        before = evaluation(0.0, seed)
+        rows = [
+            dataclasses.replace(r, alignment=r.alignment + (rare if r.category == "rare" else others))
+            for r in before.objects
+        ]
+        return dataclasses.replace(before, objects=tuple(rows))
+
+    base = {s: evaluation(0.0, s) for s in range(3)}
+    same = {s: lifted(s, 0.3, 0.3) for s in range(3)}
+    said, gain = verdict(claim, {claim.worse: base, claim.better: same})
+    assert said == "cannot be decided" and gain is not None and gain.value == pytest.approx(0.0)
+    said, gain = verdict(claim, {claim.worse: base, claim.better: {s: lifted(s, 0.5, 0.1) for s in range(3)}})
+    assert said == "agrees" and gain is not None and gain.value == pytest.approx(0.4)
+    paid = dataclasses.replace(load_study("mixing").claims[0], measure="rewards")
+    assert verdict(paid, {claim.worse: base, claim.better: same})[0] == "not run"
+    earned = {paid.worse: {0: 0.1, 1: 0.2, 2: 0.1}, paid.better: {0: 0.3, 1: 0.3, 2: 0.4}}
+    said, gain = verdict(paid, {}, earned)
+    assert said == "agrees" and gain is not None and gain.value == pytest.approx(0.2)

@@ -109,7 +109,7 @@ def _read(path: Path | None, id: str) -> tuple[Mesh, str]:
         return NOTHING, f"missing: there is no mesh named {id}"
     try:
         return in_unit_cube(read_mesh(path)), ""
-    except ValueError as error:
+    except (ValueError, OSError) as error:
         return NOTHING, str(error)
 
 

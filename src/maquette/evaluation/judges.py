@@ -21,7 +21,7 @@ from maquette.types import Prompt
 
 LEVELS = ("geometry", "semantics", "texture")
 PROMPT_VERSION = "levels-1"
-Ask = Callable[[str, Sequence[UInt8[np.ndarray, "h w 3"]]], Mapping[str, object]]
+Ask = Callable[[str, Sequence[UInt8[np.ndarray, "h w 3"]], int], Mapping[str, object]]
 """A vision-language model: text and pictures in, its JSON answer out; raises ValueError or OSError where it has none."""
 
 
@@ -59,14 +59,14 @@ def level_prompt(prompt: Prompt) -> str:
 def ask_judge(name: str, ask: Ask, prompt: Prompt, views: UInt8[np.ndarray, "v h w 3"]) -> Verdict:
     """A verdict from a served model. An answer out of range, or none at all, is missing and says why; `JudgeGone` stops.
 
-    Where the prompt has questions and all are answered, the share of yes is the semantic score: it is checked point by point.
+    Where the prompt has questions, the share of yes is the semantic score: it is checked point by point. An answer that leaves one out is
+    none: a mean over some objects of shares and over others of impressions would be neither.
     """
     try:
-        answer = ask(level_prompt(prompt), list(views))
+        answer = ask(level_prompt(prompt), list(views), len(prompt.questions))
         scores = {level: level_score(answer, level) for level in LEVELS}
-        replies = answer.get("answers")
-        if prompt.questions and isinstance(replies, Sequence) and len(replies) == len(prompt.questions):
-            scores["semantics"] = float(np.mean([str(r).strip().lower().startswith("yes") for r in replies]))
+        if prompt.questions:
+            scores["semantics"] = float(np.mean(yes_or_no(answer, len(prompt.questions))))
         return Verdict(name, PROMPT_VERSION, scores, str(answer.get("reason", "")))
     except JudgeGone:
         raise  # a judge that nobody can reach is not one that said nothing
@@ -80,6 +80,17 @@ def level_score(answer: Mapping[str, object], level: str) -> float:
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value <= 1:
         raise ValueError(f"{level} is {value!r}, not a number between 0 and 1")
     return float(value)
+
+
+def yes_or_no(answer: Mapping[str, object], questions: int) -> list[bool]:
+    """The replies to all questions; ValueError where their number is another or one is neither yes nor no."""
+    replies = answer.get("answers")
+    if isinstance(replies, str) or not isinstance(replies, Sequence) or len(replies) != questions:
+        raise ValueError(f"answers is {replies!r}, not one yes or no for each of {questions} questions")
+    words = [str(reply).strip().lower() for reply in replies]
+    if strange := [word for word in words if not word.startswith(("yes", "no"))]:
+        raise ValueError(f"answers holds {strange[0]!r}, which is neither yes nor no")
+    return [word.startswith("yes") for word in words]
 
 
 def failed_verdict(name: str) -> Verdict:

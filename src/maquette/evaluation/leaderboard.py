@@ -26,7 +26,7 @@ class Board:
 
     suite: str
     how: str
-    """Protocol, CLIP backbone and which evaluators: what must be equal for two numbers to be comparable."""
+    """The prompts themselves, protocol, CLIP backbone and which evaluators: what must be equal for two numbers to be comparable."""
     rank_by: Measure
     systems: tuple[Evaluation, ...]
 
@@ -67,9 +67,8 @@ def _how(evaluation: Evaluation) -> str:
     notes = evaluation.provenance
     evaluators = json.dumps(notes.get("evaluators", {}), sort_keys=True)
     clip = f", CLIP {notes['clip']}" if notes.get("clip") else ""
-    return (
-        f"{len(evaluation.objects)} prompts, {notes.get('protocol', 'maquette')} cameras{clip}, evaluators {evaluators}"
-    )
+    which = f" ({notes['prompts']})" if notes.get("prompts") else ""
+    return f"{len(evaluation.objects)} prompts{which}, {notes.get('protocol', 'maquette')} cameras{clip}, evaluators {evaluators}"
 
 
 def _refuse_doubles(members: Sequence[tuple[Evaluation, Path]]) -> None:

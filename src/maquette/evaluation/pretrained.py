@@ -80,7 +80,11 @@ def look(
     for i, (prompt, mesh) in enumerate(zip(prompts, meshes, strict=True)):
         reference = references.get(prompt.id)
         if networks.clip:
-            clip[i] = 0.0 if failed[i] else _clip(networks, networks.clip, prompt, mesh, reference, gathered)
+            if failed[i]:
+                clip[i] = 0.0
+                gathered.grey_clip += [0.0] * networks.compat  # counted there too
+            else:
+                clip[i] = _clip(networks, networks.clip, prompt, mesh, reference, gathered)
         for extractor in networks.extractors:
             _features(networks, extractor, mesh, reference, gathered)
     return clip

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import math
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -83,7 +85,9 @@ def evaluate(
     meant = {place: references[p.id] for place, p in enumerate(prompts) if p.id in references}
     distance, record = own_distance(np.concatenate(features), meant, evaluators, seed)
     distances, more = set_distances(gathered, seed)
-    notes = _notes(evaluators, networks, 1 + len(others), {"kernel distance": record, **more}) | (provenance or {})
+    notes = _notes(prompts, evaluators, networks, 1 + len(others), {"kernel distance": record, **more}) | (
+        provenance or {}
+    )
     evaluation = Evaluation(name, suite, seed, tuple(rows), distance, notes, distances, compat_numbers(gathered))
     save_evaluation(evaluation, out)
     return evaluation
@@ -102,10 +106,16 @@ def check_names(prompts: Sequence[Prompt]) -> None:
 
 
 def _notes(
-    evaluators: Evaluators, networks: Pretrained, answers: int, distances: dict[str, object]
+    prompts: Sequence[Prompt],
+    evaluators: Evaluators,
+    networks: Pretrained,
+    answers: int,
+    distances: dict[str, object],
 ) -> dict[str, object]:
     """What the numbers were made by: two evaluations are comparable where these agree."""
+    asked = json.dumps([(prompt.id, prompt.text) for prompt in prompts])
     return {
+        "prompts": hashlib.sha256(asked.encode()).hexdigest()[:12],
         "evaluators": dict(evaluators.held_out),
         "views": "maquette-6",
         "protocol": networks.protocol.name if networks.active else "maquette",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -11,15 +12,14 @@ import yaml
 from jaxtyping import UInt8
 
 from maquette.config_file import load_config
-from maquette.evaluation.judges import LEVELS, PROMPT_VERSION, Ask, level_score
+from maquette.evaluation.judges import LEVELS, PROMPT_VERSION, Ask, level_score, yes_or_no
 from maquette.rewards.judge_client import JudgeClient, Question
 from maquette.rewards.judge_prompts import read_object
 from maquette.rewards.judge_rewards import png
 from maquette.rewards.judges_file import read_judges
 
 NUMBER, WORDS = {"type": "number", "minimum": 0, "maximum": 1}, {"type": "string"}
-FIELDS = dict.fromkeys(LEVELS, NUMBER) | {"answers": {"type": "array", "items": WORDS}, "reason": WORDS}
-SCHEMA = {"type": "object", "properties": FIELDS, "required": list(FIELDS), "additionalProperties": False}
+FIELDS = dict.fromkeys(LEVELS, NUMBER) | {"reason": WORDS}
 
 
 def open_judges(path: Path, run: Path | None = None) -> tuple[dict[str, Ask], list[str]]:
@@ -51,9 +51,10 @@ def open_judges(path: Path, run: Path | None = None) -> tuple[dict[str, Ask], li
 def asking(client: JudgeClient) -> Ask:
     """A client as the levels want it: text and pictures in, the answer's JSON out; ValueError keeps what it said instead."""
 
-    def ask(text: str, pictures: Sequence[UInt8[np.ndarray, "h w 3"]]) -> Mapping[str, object]:
+    def ask(text: str, pictures: Sequence[UInt8[np.ndarray, "h w 3"]], questions: int) -> Mapping[str, object]:
         images = tuple(png(picture) for picture in pictures)
-        answer = client.ask([Question(text, read_levels, images=images, schema=SCHEMA)])[0]
+        read = partial(read_levels, questions=questions)
+        answer = client.ask([Question(text, read, images=images, schema=level_schema(questions))])[0]
         if answer.value is None:
             raise ValueError(f"{answer.missing or 'no answer'}; it said {answer.text[:200]!r}")
         return answer.value
@@ -61,11 +62,20 @@ def asking(client: JudgeClient) -> Ask:
     return ask
 
 
-def read_levels(text: str) -> dict[str, object]:
-    """The JSON of an answer with a score for every level; ValueError for another one, which the client asks for again."""
+def level_schema(questions: int) -> dict[str, object]:
+    """Of an answer: a score a level, a reason, and one yes or no for each question."""
+    answers = {"type": "array", "items": WORDS, "minItems": questions, "maxItems": questions}
+    fields = FIELDS | {"answers": answers}
+    return {"type": "object", "properties": fields, "required": list(fields), "additionalProperties": False}
+
+
+def read_levels(text: str, questions: int = 0) -> dict[str, object]:
+    """The JSON of an answer with all that was asked for; ValueError for another one, which the client asks for again."""
     answer = read_object(text)
     for level in LEVELS:
         level_score(answer, level)
+    if questions:
+        yes_or_no(answer, questions)
     return answer
 
 

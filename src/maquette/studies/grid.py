@@ -12,11 +12,13 @@ import yaml
 
 from maquette.config import Config
 from maquette.config_file import load_config
+from maquette.evaluation.results import MEASURES
 
 CONFIGS = Path(__file__).resolve().parents[3] / "configs"
 STUDIES = ("paradigm", "algorithms", "rewards", "data", "iterations", "judges", "stages", "mixing", "views")
 """In the order in which they are worth running."""
 FEWEST_SEEDS = 3
+REWARDS_PAID = "rewards"
 
 K = TypeVar("K")
 
@@ -50,6 +52,10 @@ class Claim:
     """Names of rows: the claim is that the first beats the second."""
     category: str = ""
     """Only over objects of this category; "" all."""
+    more_than_others: bool = False
+    """The claim is of the category's difference over that of all other objects."""
+    measure: str = "alignment"
+    """What decides: a measure of an evaluation (`alignment` as CLIP in the paper), or `rewards`, what the policy was paid at the end."""
 
 
 @dataclass(frozen=True)
@@ -137,6 +143,14 @@ def _check(study: Study, path: Path) -> None:
         for name in (claim.better, claim.worse):
             if name not in names:
                 raise ValueError(f"{path}: the claim {claim.says!r} names {name!r}, which is no row")
+        if claim.measure not in (known := [m.name for m in MEASURES] + [REWARDS_PAID]):
+            raise ValueError(
+                f"{path}: the claim {claim.says!r} is decided by {claim.measure!r}; known are {', '.join(known)}"
+            )
+        if claim.more_than_others and not claim.category:
+            raise ValueError(
+                f"{path}: the claim {claim.says!r} compares a category with all others; say which category"
+            )
     if study.steps < 1:
         raise ValueError(f"{path}: steps is {study.steps}; a training has at least 1")
 

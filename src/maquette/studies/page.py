@@ -14,6 +14,7 @@ import numpy as np
 from maquette.evaluation.metrics import Interval, bootstrap_nested
 from maquette.evaluation.results import MEASURES, Evaluation, Measure, load_evaluation
 from maquette.evaluation.results import cell as shown
+from maquette.studies.claims import Found, Paid, matrix, verdict
 from maquette.studies.grid import Cell, Claim, Row, Study
 from maquette.studies.page_html import page_html
 from maquette.studies.queue import is_done, replace_text
@@ -42,36 +43,19 @@ def results_of(cells: Sequence[Cell], out: Path) -> dict[str, dict[int, Evaluati
     return found
 
 
-def matrix(evaluations: Sequence[Evaluation], measure: Measure, ids: Sequence[str], category: str = "") -> np.ndarray:
-    """[s n]: the measure by seed and object, of objects that every seed has; a failed answer has its worst value."""
-    rows = [{r.id: measure.value(r) for r in e.objects if not category or r.category == category} for e in evaluations]
-    kept = [id for id in ids if all(not math.isnan(row.get(id, math.nan)) for row in rows)]
-    return np.array([[row[id] for id in kept] for row in rows]).reshape(len(rows), len(kept))
-
-
 def interval(evaluations: Sequence[Evaluation], measure: Measure, category: str = "") -> Interval | None:
     """Over seeds and objects; None where nothing is measured."""
     values = matrix(evaluations, measure, [r.id for r in evaluations[0].objects], category)
     return bootstrap_nested(values) if values.size else None
 
 
-def verdict(claim: Claim, found: dict[str, dict[int, Evaluation]]) -> tuple[str, Interval | None]:
-    """What the evidence says: the paired difference over shared seeds and objects, and whether its interval excludes 0."""
-    better, worse = found.get(claim.better, {}), found.get(claim.worse, {})
-    seeds = sorted(set(better) & set(worse))
-    if not seeds:
-        return "not run", None
-    measure = next(m for m in MEASURES if m.name == DECIDES)
-    ids = [r.id for r in worse[seeds[0]].objects if r.id in {x.id for x in better[seeds[0]].objects}]
-    # One list of objects for both sides: what either lacks is left out of both.
-    a = matrix([better[s] for s in seeds], measure, ids, claim.category)
-    b = matrix([worse[s] for s in seeds], measure, ids, claim.category)
-    if a.shape != b.shape or not a.size:
-        return "not measured on the same objects", None
-    gain = bootstrap_nested(a - b)
-    if len(seeds) < 3:
-        return f"cannot be decided with {len(seeds)} of 3 seeds", gain
-    return ("agrees" if gain.low > 0 else "disagrees" if gain.high < 0 else "cannot be decided"), gain
+def paid_of(cells: Sequence[Cell], out: Path) -> dict[str, dict[int, float]]:
+    """The mean of all rewards over the last quarter of each training, by row and seed."""
+    found: dict[str, dict[int, float]] = {}
+    for one in cells:
+        if rewards := _result(one, out).get("rewards"):
+            found.setdefault(one.row.name, {})[one.seed] = float(np.mean(list(rewards.values())))
+    return found
 
 
 def markdown(
@@ -80,6 +64,7 @@ def markdown(
     """The page as text."""
     seeds = sorted({c.seed for c in cells})
     done = sum(len(runs) for runs in found.values())
+    paid = paid_of(cells, out)
     parts = [
         f"# {study.title}",
         study.question,
@@ -89,8 +74,8 @@ def markdown(
         f"Held fixed: {study.fixed}",
         _table(study, cells, found, out),
         "## What the evidence says",
-        _tally([verdict(claim, found)[0] for claim in study.claims]),
-        "\n".join(_claim_line(claim, found) for claim in study.claims),
+        _tally([verdict(claim, found, paid)[0] for claim in study.claims]),
+        "\n".join(_claim_line(claim, found, paid) for claim in study.claims),
         _costs(cells, out),
     ]
     return "\n\n".join(part for part in parts if part) + "\n"
@@ -99,7 +84,8 @@ def markdown(
 def _table(study: Study, cells: Sequence[Cell], found: dict[str, dict[int, Evaluation]], out: Path) -> str:
     measures = [m for name in COLUMNS for m in MEASURES if m.name == name]
     split = [f"{DECIDES}: {study.split}", f"{DECIDES}: all but {study.split}"] if study.split else []
-    titles = ["row", "steps", "tokens", "seeds", *(m.title for m in measures), *split, "rewards, end of training"]
+    titles = ["row", "steps", "tokens", "seeds", *(m.title for m in measures), *split]
+    titles += ["kernel distance ×100", "rewards, end of training"]
     lines = ["| " + " | ".join([*titles, "paper: CLIP", "paper: KD ×100"]) + " |", "|" + "---|" * (len(titles) + 2)]
     for row in study.rows:
         lines.append("| " + " | ".join(_row(row, study, cells, found, out, measures)) + " |")
@@ -117,7 +103,7 @@ def _row(
     paper = [f"{row.paper[key]:.{digits}f}" if key in row.paper else "–" for key, digits in (("clip", 1), ("kd", 3))]
     runs = list(found.get(row.name, {}).values())
     steps = next((str(c.steps) for c in cells if c.row.name == row.name), "–")
-    width = len(measures) + 1 + 2 * bool(study.split)
+    width = len(measures) + 2 + 2 * bool(study.split)
     if not runs:
         why = f"not run: {row.needs}" if row.needs else _failure(row, cells, out)
         return [row.name, steps, "–", "0", why, *["–"] * (width - 1), *paper]
@@ -127,7 +113,24 @@ def _row(
         others = sorted({r.category for e in runs for r in e.objects} - {study.split})
         values.append(shown(interval(runs, main, study.split)))
         values.append(shown(interval([_without(e, study.split) for e in runs], main)) if others else "–")
-    return [row.name, steps, _tokens(row, cells, out), str(len(runs)), *values, _rewards(row, cells, out), *paper]
+    return [
+        row.name,
+        steps,
+        _tokens(row, cells, out),
+        str(len(runs)),
+        *values,
+        _kernel(runs),
+        _rewards(row, cells, out),
+        *paper,
+    ]
+
+
+def _kernel(runs: Sequence[Evaluation]) -> str:
+    """The mean over seeds and their range: sets are compared as wholes, so objects cannot be drawn again across seeds."""
+    values = [e.kernel_distance.value for e in runs if not math.isnan(e.kernel_distance.value)]
+    if not values:
+        return "–"  # a suite whose prompts have no object meant
+    return f"{np.mean(values):.2f} ({min(values):.2f} to {max(values):.2f})"
 
 
 def _without(evaluation: Evaluation, category: str) -> Evaluation:
@@ -152,15 +155,15 @@ def _result(cell: Cell, out: Path) -> dict[str, Any]:
 
 
 def _rewards(row: Row, cells: Sequence[Cell], out: Path) -> str:
-    """The mean of all rewards over the last quarter of the trainings: what the policy was paid for."""
-    paid = [r["rewards"] for c in cells if c.row.name == row.name and (r := _result(c, out)).get("rewards")]
-    return f"{np.mean([np.mean(list(rewards.values())) for rewards in paid]):.3f}" if paid else "–"
+    """What the policy was paid for, at the end."""
+    paid = paid_of(cells, out).get(row.name)
+    return f"{np.mean(list(paid.values())):.3f}" if paid else "–"
 
 
-def _claim_line(claim: Claim, found: dict[str, dict[int, Evaluation]]) -> str:
-    said, gain = verdict(claim, found)
-    where = f" (only {claim.category})" if claim.category else ""
-    numbers = f": {DECIDES} {claim.better} − {claim.worse}{where} {gain}" if gain else ""
+def _claim_line(claim: Claim, found: Found, paid: Paid) -> str:
+    said, gain = verdict(claim, found, paid)
+    where = f" ({'more on' if claim.more_than_others else 'only'} {claim.category})" if claim.category else ""
+    numbers = f": {claim.measure} {claim.better} − {claim.worse}{where} {gain}" if gain else ""
     return f"- {claim.says} → **{said}**{numbers}"
 
 
@@ -185,4 +188,6 @@ def _costs(cells: Sequence[Cell], out: Path) -> str:
         return "Nothing was run yet."
     machines = sorted({str(r.get("provenance", {}).get("machine", "unknown")) for r in rows})
     commits = sorted({str(r.get("provenance", {}).get("commit", "unknown")) for r in rows})
-    return f"{sum(r['hours'] for r in rows):.2f} hours on {'; '.join(machines)}; commit {', '.join(commits)}."
+    own = [r for r in rows if "taken_from" not in r]
+    shared = f"; {len(rows) - len(own)} cells taken from studies with the same configs" if len(own) < len(rows) else ""
+    return f"{sum(r['hours'] for r in own):.2f} hours on {'; '.join(machines)}{shared}; commit {', '.join(commits)}."

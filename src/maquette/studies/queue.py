@@ -12,6 +12,7 @@ import os
 import socket
 import threading
 import time
+import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -41,9 +42,9 @@ def replace_text(path: Path, text: str) -> None:
 def claimed(cell: Path, now: Callable[[], float] = time.time) -> Iterator[bool]:
     """True for the one process that now holds the cell; it is given back at the end, and when the process dies, by its age."""
     cell.mkdir(parents=True, exist_ok=True)
-    claim = cell / "claim"
+    claim, token = cell / "claim", uuid.uuid4().hex
     _drop_if_stale(claim, now())
-    if is_done(cell) or not _make(claim):
+    if is_done(cell) or not _make(claim, token):
         yield False
         return
     stop = threading.Event()
@@ -55,18 +56,27 @@ def claimed(cell: Path, now: Callable[[], float] = time.time) -> Iterator[bool]:
     finally:
         stop.set()
         thread.join()
-        claim.unlink(missing_ok=True)
+        if _token(claim) == token:
+            claim.unlink(missing_ok=True)
 
 
-def _make(claim: Path) -> bool:
+def _make(claim: Path, token: str) -> bool:
     """Makes the file, which succeeds for one process only."""
     try:
         handle = os.open(claim, os.O_CREAT | os.O_EXCL | os.O_WRONLY)
     except FileExistsError:
         return False
     with os.fdopen(handle, "w") as file:
-        json.dump({"host": socket.gethostname(), "pid": os.getpid()}, file)
+        json.dump({"host": socket.gethostname(), "pid": os.getpid(), "token": token}, file)
     return True
+
+
+def _token(claim: Path) -> str:
+    """Which of all claims that ever stood here this is; "" where none stands or it is being written."""
+    try:
+        return json.loads(claim.read_text()).get("token", "")
+    except (OSError, json.JSONDecodeError):
+        return ""
 
 
 def _keep_touching(claim: Path, stop: threading.Event) -> None:
@@ -79,14 +89,21 @@ def _keep_touching(claim: Path, stop: threading.Event) -> None:
 
 
 def _drop_if_stale(claim: Path, now: float) -> None:
-    """A claim of a process that is gone. Renaming decides between two that see it at once."""
+    """Takes away the claim of a process that is gone.
+
+    Between the look and the renaming another process may have done the same and made a claim of its own; what was renamed is
+    therefore looked at again, and put back where it is not the one that was stale.
+    """
     try:
         if now - claim.stat().st_mtime < STALE_SECONDS and not _died_here(claim):
             return
-        grave = claim.with_name(f".claim-{socket.gethostname()}-{os.getpid()}")
+        stale = _token(claim)
+        grave = claim.with_name(f".claim-{uuid.uuid4().hex}")
         claim.rename(grave)
+        if _token(grave) != stale:
+            os.link(grave, claim)
         grave.unlink()
-    except FileNotFoundError:
+    except (FileNotFoundError, FileExistsError):
         return
 
 

@@ -16,6 +16,7 @@ from maquette.runs import source_of
 from maquette.studies.grid import FEWEST_SEEDS, Cell, Study, config_of, load_study, plan_cells
 from maquette.studies.page import write_page
 from maquette.studies.queue import claimed, finish, is_done, replace_text
+from maquette.studies.shared import begin_from, begun, lineage, take_over
 from maquette.tracking import make_run_folder, provenance, read_metrics, tell
 from maquette.training.loop import train
 
@@ -76,13 +77,8 @@ def _do(cell: Cell, config: Config, folder: Path, work: Work) -> bool:
     if result is None:
         tell("  stopped; start the study again to go on")
         return False
-    own = {
-        "row": cell.row.name,
-        "seed": cell.seed,
-        "steps": cell.steps,
-        "hours": round((time.time() - start) / 3600, 4),
-    }
-    finish(folder, own | result)
+    hours = {"hours": round((time.time() - start) / 3600, 4)}
+    finish(folder, hours | result | {"row": cell.row.name, "seed": cell.seed, "steps": cell.steps})
     return True
 
 
@@ -97,9 +93,14 @@ def finish_study(study: Study, cells: Sequence[Cell], out: Path, settings: Study
 def train_and_evaluate(
     cell: Cell, config: Config, folder: Path, settings: StudySettings, command: str
 ) -> dict[str, object] | None:
-    """Training (none for the base), then one answer per prompt with the cell's own seed."""
-    run = folder / "run"
+    """Training (none for the base), then one answer per prompt with the cell's own seed; or what a study beside this one has of it."""
+    run, line, study = folder / "run", lineage(config, settings.suite, settings.limit), folder.parents[1]
+    if taken := take_over(study, folder, line, cell.steps):
+        tell(f"  taken from {taken['taken_from']}, whose config is the same")
+        return taken | {"overrides": [*settings.set, *cell.row.set]}
     if cell.row.config:
+        if earlier := begin_from(study, folder, line, cell.steps):
+            tell(f"  goes on from {earlier}, a shorter training of the same config")
         train(config, run, resume=(run / "config.yaml").is_file(), command=command)
         if len(read_metrics(run / "metrics.jsonl")) < cell.steps:
             return None
@@ -123,10 +124,12 @@ def train_and_evaluate(
         # Of all sessions of a training that was broken off, not of the last alone.
         "hours": round((trained_seconds(run) + time.time() - began) / 3600, 4),
         "suite": settings.suite,
+        "lineage": line,
         "measures": summary(evaluation),
         "rewards": last_rewards(run),
         "tokens": last_tokens(run),
         "overrides": [*settings.set, *cell.row.set],
+        **begun(run),
         "provenance": {k: evaluation.provenance[k] for k in ("commit", "date", "machine", "maquette")},
     }
     return null_nan(numbers)  # type: ignore[return-value]
@@ -142,8 +145,9 @@ def last_rewards(run: Path) -> dict[str, float]:
 
 
 def trained_seconds(run: Path) -> float:
-    """Of all steps in the run's record; 0 where nothing was trained."""
-    return math.fsum(float(line.get("seconds/step") or 0) for line in read_metrics(run / "metrics.jsonl"))
+    """Of all steps in the run's record that were made here; 0 where nothing was trained."""
+    lines = read_metrics(run / "metrics.jsonl")[int(str(begun(run).get("begun_at_step", 0))) :]
+    return math.fsum(float(line.get("seconds/step") or 0) for line in lines)
 
 
 def last_tokens(run: Path) -> float:

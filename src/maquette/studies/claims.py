@@ -1,0 +1,70 @@
+"""What the evidence says of a claim: paired over seeds and objects, or over seeds alone for what the policy was paid."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from jaxtyping import Float
+
+from maquette.evaluation.metrics import Interval, bootstrap_nested
+from maquette.evaluation.results import MEASURES, Evaluation, Measure
+from maquette.studies.grid import FEWEST_SEEDS, REWARDS_PAID, Claim
+
+Found = Mapping[str, Mapping[int, Evaluation]]
+"""Evaluations by row and seed."""
+Paid = Mapping[str, Mapping[int, float]]
+"""The mean of all rewards at the end of a training, by row and seed."""
+
+
+def matrix(
+    evaluations: Sequence[Evaluation], measure: Measure, ids: Sequence[str], category: str = ""
+) -> Float[np.ndarray, "s n"]:
+    """The measure by seed and object, of objects that every seed has; a failed answer has its worst value."""
+    rows = [{r.id: measure.value(r) for r in e.objects if not category or r.category == category} for e in evaluations]
+    kept = [id for id in ids if all(not math.isnan(row.get(id, math.nan)) for row in rows)]
+    return np.array([[row[id] for id in kept] for row in rows]).reshape(len(rows), len(kept))
+
+
+def verdict(claim: Claim, found: Found, paid: Paid | None = None) -> tuple[str, Interval | None]:
+    """Whether the interval of the difference that the claim speaks of excludes 0, and that interval."""
+    sides: Paid | Found = (paid or {}) if claim.measure == REWARDS_PAID else found
+    better, worse = sides.get(claim.better, {}), sides.get(claim.worse, {})
+    seeds = sorted(set(better) & set(worse))
+    if not seeds:
+        return "not run", None
+    if claim.measure == REWARDS_PAID:
+        gains = np.array([[float(better[s]) - float(worse[s])] * 2 for s in seeds])  # type: ignore[arg-type]
+    else:
+        gains = _gains(claim, [found[claim.better][s] for s in seeds], [found[claim.worse][s] for s in seeds])
+    if not gains.size:
+        return "not measured on the same objects", None
+    gain = bootstrap_nested(gains)
+    if len(seeds) < FEWEST_SEEDS:
+        return f"cannot be decided with {len(seeds)} of {FEWEST_SEEDS} seeds", gain
+    return ("agrees" if gain.low > 0 else "disagrees" if gain.high < 0 else "cannot be decided"), gain
+
+
+def _gains(claim: Claim, better: Sequence[Evaluation], worse: Sequence[Evaluation]) -> Float[np.ndarray, "s n"]:
+    """Better − worse by seed and object, whose mean is what the claim speaks of; empty where they share nothing."""
+    measure = next(m for m in MEASURES if m.name == claim.measure)
+    sign = 1.0 if measure.higher_is_better else -1.0
+    everything = [*better, *worse]
+    ids = [r.id for r in worse[0].objects]
+    inside = "" if claim.more_than_others else claim.category
+    both = matrix(
+        everything, measure, ids, inside
+    )  # of objects that all have: what either side lacks is left out of both
+    gains = sign * (both[: len(better)] - both[len(better) :])
+    if not claim.more_than_others or not gains.size:
+        return gains
+    categories = {r.id: r.category for r in worse[0].objects}
+    rows = [{r.id for r in e.objects if not math.isnan(measure.value(r))} for e in everything]
+    kept = [id for id in ids if all(id in row for row in rows)]
+    chosen = np.array([categories[id] == claim.category for id in kept])
+    if chosen.all() or not chosen.any():
+        return gains[:, :0]
+    # Weighted so that the mean over all objects is the mean inside the category minus the mean outside.
+    weights = np.where(chosen, len(kept) / chosen.sum(), -len(kept) / (~chosen).sum())
+    return gains * weights
