@@ -162,6 +162,9 @@ def draw(axes: dict[str, dict], path: Path) -> None:
         last = found["bounds"][-1]
         title = f"slope {found['slopes']['step']}; at the end {last['share_of_step']:.0%} {last['dearest']}"
         panel.set(xscale="log", yscale="log", xlabel=name)
+        labels = [f"{size / 1e6:.0f} M" if size > 1e5 else str(size) for size in found["sizes"]]
+        panel.set_xticks(found["sizes"], labels)
+        panel.minorticks_off()
         panel.set_title(title, fontsize=9)
         panel.grid(alpha=0.3)
     panels[0].set_ylabel("seconds")

@@ -58,7 +58,9 @@ def generate(
         image=image,
     ):
         for thought in filter(None, made.reasoning):
-            print(thought)
+            print(
+                "".join(c if c.isprintable() or c in "\n\t" else "\ufffd" for c in thought)
+            )  # no control of the terminal
         print(f"→ {made.path}")
 
 
