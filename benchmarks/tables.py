@@ -182,12 +182,34 @@ def growth() -> str:
     return "\n".join(lines) + "\n"
 
 
+def sight() -> str:
+    """Every measure on the objects meant themselves, damaged in stated ways."""
+    result = read("sight")
+    if not result:
+        return "not run\n"
+    names = list(result["measures"]["none"])
+    lines = [
+        f"| the objects of {result['objects']} prompts | " + " | ".join(names) + " |",
+        "|" + "---|" * (len(names) + 1),
+    ]
+    for damage, row in result["measures"].items():
+        lines.append(f"| {damage} | " + " | ".join(f"{row[name]:.3f}" for name in names) + " |")
+    equals = ", ".join(f"{value} at {size}" for size, value in result["frechet_distance_of_equals"].items())
+    lines += [
+        "",
+        f"Fréchet distance of two samples of one normal distribution of {result['frechet_width']} dimensions: {equals} rows.",
+    ]
+    return "\n".join(lines) + "\n"
+
+
 def metrics_rows() -> list[str]:
     """What measuring costs."""
     result, lines = read("metrics"), []
     if row := result.get("kernel distance"):
         peer = f"; scikit-learn's kernels {row['scikit-learn seconds']:.1f} s" if "scikit-learn seconds" in row else ""
-        name = f"kernel distance of {row['rows']} × {row['width']} features in blocks of 2000, {result['threads']} threads"
+        name = (
+            f"kernel distance of {row['rows']} × {row['width']} features in blocks of 2000, {result['threads']} threads"
+        )
         lines.append(f"| {name} | {row['seconds']:.1f} s{peer} | metrics.py |")
     if row := result.get("evaluation"):
         took = f"{row['measuring seconds']:.0f} s, and {row['drawing seconds']:.0f} s to draw them"
@@ -202,6 +224,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "rl": rl,
     "speed": speed,
     "growth": growth,
+    "sight": sight,
 }
 
 

@@ -13,7 +13,7 @@ KERNEL = {"kernel": "polynomial", "degree": 3, "gamma": "1/d", "coef0": 1.0, "es
 SUBSET = 2000
 """Larger sets are cut into disjoint subsets of at most so many rows, whose distances are averaged: as unbiased, and quick."""
 FEWEST_FOR_FRECHET = 5000
-"""Below, a Fréchet distance is mostly the bias of its sample size (measured at d = 768: 1089 at n = 24, 204 at 400, 16 at 5000)."""
+"""Below, a Fréchet distance is mostly the bias of its sample size (`benchmarks/sight.py`: two samples of one normal distribution)."""
 
 
 @dataclass(frozen=True)
