@@ -11,6 +11,7 @@ import pytest
 import torch
 import trimesh
 
+from maquette.evaluation import report
 from maquette.evaluation.answers import folder_system, in_unit_cube, mesh_files
 from maquette.evaluation.leaderboard import build_boards, find_evaluations, write_leaderboard
 from maquette.evaluation.networks import DualEncoder, Evaluators, Recogniser
@@ -165,6 +166,18 @@ def test_two_systems_side_by_side_offline_with_tables_for_machines(measured, tmp
     assert set(data["systems"][0]["categories"]) == {"spatial", "rare"}
     assert data["systems"][0]["categories"]["rare"]["objects"] == 3
     assert "## rare" in page.with_suffix(".md").read_text()
+    assert text.count('"mesh":"e') >= 3  # packed meshes begin so: base64 of zlib's header
+
+
+def test_a_page_is_never_larger_than_it_may_be(measured, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    _, out = measured
+    whole = len(write_report(tmp_path / "whole.html", [out, out], title="Two").read_bytes())
+    monkeypatch.setattr(report, "PAGE_BYTES", 0)
+    bare = write_report(tmp_path / "bare.html", [out, out], title="Two").read_bytes()
+    assert b'"mesh":"e' not in bare
+    monkeypatch.setattr(report, "PAGE_BYTES", limit := (len(bare) + whole) // 2)
+    half = write_report(tmp_path / "half.html", [out, out], title="Two").read_bytes()
+    assert len(bare) < len(half) <= limit < whole and half.count(b'"mesh":""') >= 2
 
 
 def test_the_leaderboard_keeps_apart_what_cannot_be_compared(measured, evaluators, meshes, tmp_path: Path):

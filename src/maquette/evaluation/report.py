@@ -7,7 +7,9 @@ import json
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
+from maquette.evaluation.compact import pack_mesh
 from maquette.evaluation.curves import curves, grouped
 from maquette.evaluation.panel import panel
 from maquette.evaluation.report_text import report_text
@@ -23,10 +25,11 @@ from maquette.evaluation.results import (
     null_nan,
     summary,
 )
+from maquette.shape.files import read_mesh
 
 PAGE, VIEWER = Path(__file__).parent / "page", Path(__file__).parent / "viewer"
-MESH_BYTES, PICTURE_BYTES = 9_000_000, 7_500_000
-"""Files are embedded (in base64, a third more) until this is spent: the page stays under 25 MB with any number of systems."""
+PAGE_BYTES, MESH_SHARE = 24_500_000, 0.6
+"""The page stays under 25 MB with any number of systems: what its text leaves is spent on pictures and, this share of it, on meshes."""
 
 
 def write_report(
@@ -59,10 +62,11 @@ def write_report(
     }
     drawn = [{"name": run.name, "curves": curves(run)} for run in runs]
     page = tables | {
-        "objects": _objects(evaluations, systems, measures),
+        "objects": _objects(evaluations, measures),
         "runs": drawn,
         "groups": grouped(name for run in drawn for name in run["curves"]),
     }
+    _embed(page["objects"], evaluations, systems, PAGE_BYTES - len(_page(page).encode()))
     out.parent.mkdir(parents=True, exist_ok=True)
     _replace(out, _page(page))
     _replace(out.with_suffix(".md"), report_text(title, tables["notes"], evaluations, panels))
@@ -77,7 +81,7 @@ def _page(data: dict[str, object]) -> str:
     payload = json.dumps(null_nan(data), separators=(",", ":"), allow_nan=False).replace("</", "<\\/")
     parts = {
         "/*STYLE*/": (PAGE / "report.css").read_text(),
-        "/*SCRIPT*/": (PAGE / "report.js").read_text(),
+        "/*SCRIPT*/": (PAGE / "meshes.js").read_text() + (PAGE / "report.js").read_text(),
         "/*VIEWER*/": (VIEWER / "viewer.min.js").read_text().replace("</script", "<\\/script"),
         # Last: what is written in the data is never taken for a place to fill in.
         "/*DATA*/null": payload,
@@ -147,33 +151,50 @@ def _numbers(evaluation: Evaluation, first: Evaluation | None, measures: Sequenc
     return {"objects": len(evaluation.objects), "intervals": summary(evaluation), "changes": changes}
 
 
-def _objects(
-    evaluations: Sequence[Evaluation], folders: Sequence[Path], measures: Sequence[Measure]
-) -> list[dict[str, object]]:
-    """One entry per prompt that all systems answered; the largest changes get their pictures and meshes first."""
+def _objects(evaluations: Sequence[Evaluation], measures: Sequence[Measure]) -> list[dict[str, Any]]:
+    """One entry per prompt that all systems answered, without pictures and meshes."""
     rows = [{r.id: r for r in e.objects} for e in evaluations]
-    shared = [id for id in rows[0] if all(id in other for other in rows)]
-    order = sorted(shared, key=lambda id: -abs(rows[-1][id].alignment - rows[0][id].alignment))
-    pictured = _within_budget(
-        order,
-        [[folder / "pictures" / stage for stage in stages_of(folder)] for folder in folders],
-        PICTURE_BYTES,
-        ".webp",
-    )
-    meshed = _within_budget(order, [[folder / "meshes"] for folder in folders], MESH_BYTES, ".glb")
     return [
         {
             "id": id,
             "text": rows[0][id].text,
             "category": rows[0][id].category,
             "family": rows[0][id].family,
-            "answers": [
-                _answer(r[id], folder, measures, id in pictured, id in meshed)
-                for r, folder in zip(rows, folders, strict=True)
-            ],
+            "answers": [_answer(r[id], measures) for r in rows],
         }
-        for id in shared
+        for id in rows[0]
+        if all(id in other for other in rows)
     ]
+
+
+def _embed(
+    objects: Sequence[dict[str, Any]], evaluations: Sequence[Evaluation], folders: Sequence[Path], room: int
+) -> None:
+    """Puts pictures and meshes into the answers until `room` (bytes of the page) is spent; the largest changes get theirs first."""
+    first, last = ({r.id: r.alignment for r in e.objects} for e in (evaluations[0], evaluations[-1]))
+    order = sorted(objects, key=lambda o: -abs(last[o["id"]] - first[o["id"]]))
+    stages = [stages_of(folder) for folder in folders]
+    left = room * (1 - MESH_SHARE)
+    for item in order:
+        name = file_stem(item["id"])
+        found = [
+            {stage: _base64(folder / "pictures" / stage / f"{name}.webp") for stage in own}
+            for folder, own in zip(folders, stages, strict=True)
+        ]
+        left = _spend(item, "pictures", found, [sum(map(len, one.values())) for one in found], left)
+    left += room * MESH_SHARE
+    for item in order:
+        packed = [_packed(folder / "meshes" / f"{file_stem(item['id'])}.glb") for folder in folders]
+        left = _spend(item, "mesh", packed, list(map(len, packed)), left)
+
+
+def _spend(item: dict[str, Any], key: str, found: Sequence[object], sizes: Sequence[int], left: float) -> float:
+    """Gives every answer of an object its own, where all of them fit; one that is too large is passed over."""
+    if sum(sizes) > left:
+        return left
+    for answer, one in zip(item["answers"], found, strict=True):
+        answer[key] = one
+    return left - sum(sizes)
 
 
 def _values(evaluations: Sequence[Evaluation], measures: Sequence[Measure]) -> list[dict[str, object]]:
@@ -200,31 +221,15 @@ def stages_of(folder: Path) -> list[str]:
     return sorted(p.name for p in pictures.iterdir() if p.is_dir()) if pictures.is_dir() else []
 
 
-def _within_budget(ids: Sequence[str], folders: Sequence[Sequence[Path]], budget: int, suffix: str) -> set[str]:
-    """The first ids whose files all fit; one that is too large is passed over."""
-    spent, chosen = 0, set()
-    for id in ids:
-        files = [place / f"{file_stem(id)}{suffix}" for places in folders for place in places]
-        size = sum(f.stat().st_size for f in files if f.is_file())
-        if spent + size <= budget:
-            spent += size
-            chosen.add(id)
-    return chosen
-
-
-def _answer(
-    row: ObjectResult, folder: Path, measures: Sequence[Measure], pictured: bool, meshed: bool
-) -> dict[str, object]:
-    name = file_stem(row.id)
-    pictures = {stage: _base64(folder / "pictures" / stage / f"{name}.webp") for stage in stages_of(folder)}
+def _answer(row: ObjectResult, measures: Sequence[Measure]) -> dict[str, Any]:
     return {
         "values": _rounded(row, measures),
         "failed": row.failed,
         "reasoning": list(row.reasoning),
         "fault": row.fault,
         "words": row.words,
-        "pictures": pictures if pictured else {},
-        "glb": _base64(folder / "meshes" / f"{name}.glb") if meshed else "",
+        "pictures": {},
+        "mesh": "",
     }
 
 
@@ -234,3 +239,11 @@ def _rounded(row: ObjectResult, measures: Sequence[Measure]) -> dict[str, float]
 
 def _base64(path: Path) -> str:
     return base64.b64encode(path.read_bytes()).decode() if path.is_file() else ""
+
+
+def _packed(path: Path) -> str:
+    """A mesh as the page holds it; "" where there is none, or one that cannot be shown."""
+    try:
+        return base64.b64encode(pack_mesh(read_mesh(path))).decode() if path.is_file() else ""
+    except ValueError:
+        return ""

@@ -168,13 +168,14 @@ function training() {
 // ---- answers
 let stop = null;
 async function turn(object) {
-  const turned = object.answers.map((a, i) => [data.systems[i].name, a.glb, i]).filter(([, glb, i]) => glb && shown.has(i));
+  const turned = object.answers.map((a, i) => [data.systems[i].name, a.mesh, i]).filter(([, mesh, i]) => mesh && shown.has(i));
+  const glbs = await Promise.all(turned.map(([, mesh]) => glbBase64(mesh)));
   $("turned").textContent = object.text;
   $("stage").style.minWidth = `${200 * turned.length}px`;
   $("names").replaceChildren(...turned.map(([name]) => el("span", {}, name)));
-  $("downloads").replaceChildren(...turned.map(([name, glb]) => el("a", { href: "data:model/gltf-binary;base64," + glb, download: `${object.id}-${name}.glb` }, `${name}.glb `)));
+  $("downloads").replaceChildren(...turned.map(([name], i) => el("a", { href: "data:model/gltf-binary;base64," + glbs[i], download: `${object.id}-${name}.glb` }, `${name}.glb `)));
   $("viewer").showModal();
-  stop = await maquetteViewer.show($("viewer").querySelector("canvas"), turned.map(([, glb]) => glb));
+  stop = await maquetteViewer.show($("viewer").querySelector("canvas"), glbs);
 }
 $("viewer").addEventListener("close", () => {
   if (stop) stop();
@@ -220,11 +221,12 @@ function gallery() {
   if (!plain) chosen.sort((a, b) => (isNaN(key(a)) || isNaN(key(b)) ? isNaN(key(a)) - isNaN(key(b)) : rule(a, b, value, m.up ? 1 : -1, gain)));
   $("cards").replaceChildren(...chosen.slice(0, limit).map((o) => {
     const tag = el("div", { className: "tag" }, el("span", {}, [o.id, o.category, o.family].filter(Boolean).join(" · ")));
-    if (o.answers.some((a, i) => a.glb && shown.has(i))) tag.append(el("button", { onclick: () => turn(o) }, "Turn in 3D"));
+    if (o.answers.some((a, i) => a.mesh && shown.has(i))) tag.append(el("button", { onclick: () => turn(o) }, "Turn in 3D"));
     const side = el("div", { className: "side" }, ...o.answers.map((a, i) => (shown.has(i) ? answerBlock(a, i) : "")).filter(Boolean));
     return el("article", { className: "card" }, el("p", { className: "text" }, o.text), tag, side);
   }));
-  $("shown").textContent = chosen.length ? `${Math.min(limit, chosen.length)} of ${chosen.length}` : "none";
+  const solid = chosen.filter((o) => o.answers.some((a) => a.mesh)).length;
+  $("shown").textContent = chosen.length ? `${Math.min(limit, chosen.length)} of ${chosen.length}` + (solid < chosen.length ? `; ${solid} can be turned in 3D, more would not fit the page` : "") : "none";
   $("more").hidden = limit >= chosen.length;
 }
 

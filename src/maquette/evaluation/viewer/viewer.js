@@ -6,6 +6,8 @@ import {
 import { OrbitControls } from "three/examples/jsm/controls/OrbitControls.js";
 import { GLTFLoader } from "three/examples/jsm/loaders/GLTFLoader.js";
 
+const SEEN = 35; // degrees of view, up and down or left and right, whichever is narrower
+
 function bytes(base64) {
   return Uint8Array.from(atob(base64), (c) => c.charCodeAt(0)).buffer;
 }
@@ -26,7 +28,7 @@ export async function show(canvas, models) {
   renderer.outputColorSpace = SRGBColorSpace;
   renderer.setPixelRatio(window.devicePixelRatio);
   renderer.setScissorTest(true);
-  const camera = new PerspectiveCamera(35, 1, 0.01, 20);
+  const camera = new PerspectiveCamera(SEEN, 1, 0.01, 20);
   camera.position.set(0.9, 0.6, 1.5);
   const headlight = new DirectionalLight(0xffffff, 1.4);
   const controls = new OrbitControls(camera, canvas);
@@ -39,6 +41,7 @@ export async function show(canvas, models) {
     const width = canvas.clientWidth, height = canvas.clientHeight, each = width / scenes.length;
     if (canvas.width !== Math.floor(width * window.devicePixelRatio)) renderer.setSize(width, height, false);
     camera.aspect = each / height;
+    camera.fov = (360 / Math.PI) * Math.atan(Math.tan((SEEN * Math.PI) / 360) / Math.min(1, camera.aspect)); // a narrow window sees as much to its sides as a wide one
     camera.updateProjectionMatrix();
     controls.update();
     scenes.forEach((scene, i) => {
