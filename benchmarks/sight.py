@@ -19,7 +19,7 @@ import torch
 import tyro
 from machine import RESULTS, machine, write
 
-from maquette.evaluation.geometry import voxel_iou
+from maquette.evaluation.geometry import color_error, voxel_iou
 from maquette.evaluation.metrics import frechet_distance, kernel_distance_interval
 from maquette.evaluation.networks import Evaluators, load_evaluators
 from maquette.evaluation.references import references_of
@@ -86,8 +86,7 @@ def seen(voxels: Voxels) -> Views:
 
 def score(
     prompts: Sequence[Prompt],
-    views: Views,
-    occupancy: np.ndarray,
+    voxels: Voxels,
     meant: Voxels,
     clean: np.ndarray,
     judges: Evaluators,
@@ -97,10 +96,15 @@ def score(
 
     `partners`: where among the answers each clean object stands; its own place if not given.
     """
+    views = seen(voxels)
     attributes = judges.attributes(views)
     parts = np.array([attribute_accuracy(prompt, attributes, i) for i, prompt in enumerate(prompts)])
     category, counts, colors = np.nanmean(parts, 0)
-    overlap = [voxel_iou(one, other) for one, other in zip(occupancy, meant.occupancy, strict=True)]
+    overlap = [voxel_iou(one, other) for one, other in zip(voxels.occupancy, meant.occupancy, strict=True)]
+    errors = [
+        color_error(voxels.color[i], one, Voxels(meant.occupancy[i : i + 1], meant.color[i : i + 1]))
+        for i, one in enumerate(voxels.occupancy)
+    ]
     places = np.arange(len(clean)) if partners is None else partners
     distance = kernel_distance_interval(unit_scale(judges.features(views)), clean, partners=places, rounds=200)
     return {
@@ -109,6 +113,7 @@ def score(
         "counts right": float(counts),
         "colours right": float(colors),
         "IoU": float(np.mean(overlap)),
+        "colour error": float(np.mean(errors)),
         "kernel distance": distance.value,
     }
 
@@ -121,14 +126,11 @@ def ladder(objects: int) -> dict[str, dict[str, float]]:
     clean = unit_scale(judges.features(seen(meant)))
     found = {}
     for name, damage in DAMAGE.items():
-        worse = damage(meant)
-        found[name] = score(prompts, seen(worse), worse.occupancy, meant, clean, judges)
+        found[name] = score(prompts, damage(meant), meant, clean, judges)
         tell(f"{name}: {', '.join(f'{key} {value:.3f}' for key, value in found[name].items())}")
     order = np.roll(np.arange(len(prompts)), -1)
     others = Voxels(meant.occupancy[order], meant.color[order])
-    found["the next prompt's object"] = score(
-        prompts, seen(others), others.occupancy, meant, clean, judges, partners=np.argsort(order)
-    )
+    found["the next prompt's object"] = score(prompts, others, meant, clean, judges, partners=np.argsort(order))
     return {name: {key: round(value, 4) for key, value in row.items()} for name, row in found.items()}
 
 

@@ -112,7 +112,16 @@ def test_a_system_without_its_answers_never_scores_better(meshes, measured, eval
     )  # fmt: skip
     assert sum(r.failed for r in half.objects) == 4 and "missing" in half.objects[1].fault
     for measure in evaluation.measures():
-        if measure.name in ("iou", "f_score", "watertight", "largest_share", "alignment", "chamfer", "failed"):
+        if measure.name in (
+            "iou",
+            "f_score",
+            "watertight",
+            "largest_share",
+            "alignment",
+            "chamfer",
+            "color_error",
+            "failed",
+        ):
             whole, part = evaluation.interval(measure), half.interval(measure)
             assert whole is not None and part is not None and whole.n == part.n
             assert (part.value < whole.value) is measure.higher_is_better, measure.name

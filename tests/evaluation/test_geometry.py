@@ -8,6 +8,7 @@ import trimesh
 
 from maquette.evaluation.geometry import (
     chamfer_distance,
+    color_error,
     f_score,
     mesh_quality,
     points_chamfer,
@@ -15,7 +16,7 @@ from maquette.evaluation.geometry import (
     surface_points,
     voxel_iou,
 )
-from maquette.types import Mesh
+from maquette.types import Mesh, Voxels
 
 
 def solid(shape: trimesh.Trimesh) -> Mesh:
@@ -40,6 +41,20 @@ def test_iou_and_chamfer_by_hand():
     assert chamfer_distance(a, b) == pytest.approx(0.0625)
     empty = np.zeros((4, 4, 4), bool)
     assert voxel_iou(empty, empty) == 0.0 and chamfer_distance(a, empty) == pytest.approx(3**0.5)
+
+
+def test_colour_error_by_hand():
+    occupancy = np.zeros((4, 4, 4), bool)
+    occupancy[0, 0, :2] = True
+    meant_color = np.zeros((1, 4, 4, 4, 3), np.float32)
+    meant_color[0, 0, 0, 1] = meant_color[0, 0, 0, 2] = (1.0, 0.0, 0.5)
+    meant = Voxels(np.roll(occupancy, 1, -1)[None], meant_color)
+    color = np.zeros((4, 4, 4, 3), np.float32)
+    color[0, 0, 1] = (0.7, 0.0, 0.5)
+    assert color_error(color, occupancy, meant) == pytest.approx(0.1)  # one voxel in common, one channel 0.3 off
+    assert color_error(None, occupancy, meant) == pytest.approx((0.28 + 0.72 + 0.22) / 3)  # drawn in grey 0.72
+    assert color_error(color, np.roll(occupancy, 2, 0), meant) == 1.0
+    assert np.isnan(color_error(color, occupancy, Voxels(meant.occupancy)))
 
 
 def test_surface_points_leave_out_the_inside_and_keep_the_border():

@@ -34,6 +34,8 @@ def test_two_tables_of_one_object_give_one_prompt_and_must_agree(tmp_path: Path)
     table(tmp_path, "a.csv", ["a long red chair", "a chair"])
     table(tmp_path, "b.csv", ["a long red chair"], column="prompt")
     assert [(p.id, p.text) for p in load_prompts(f"toys4k:{tmp_path}")] == [("a", "a long red chair")]
+    (tmp_path / "b.csv").write_text("sha256,prompt,category\na,a long red chair,spatial\n")
+    assert [p.category for p in load_prompts(f"toys4k:{tmp_path}")] == ["spatial"]
     table(tmp_path, "b.csv", ["a blue chair"])
     with pytest.raises(ValueError, match="another caption"):
         load_prompts(f"toys4k:{tmp_path}")

@@ -11,6 +11,7 @@ from jaxtyping import Bool
 
 from maquette.evaluation.results import file_stem
 from maquette.rendering.cameras import CAMERAS
+from maquette.rendering.lighting import GREY
 from maquette.rendering.rasterise import render
 from maquette.shape.files import SUFFIXES, read_mesh
 from maquette.shape.voxelise import placed, voxelise_solid
@@ -77,15 +78,24 @@ def folder_system(folder: Path, prompts: Sequence[Prompt]) -> System:
     def answer(part: Sequence[Prompt]) -> Answers:
         read = [_read(files.get(file_stem(p.id)), p.id) for p in part]
         meshes, faults = tuple(mesh for mesh, _ in read), tuple(fault for _, fault in read)
-        occupancy = np.zeros((len(part), RESOLUTION, RESOLUTION, RESOLUTION), bool)
-        for i, mesh in enumerate(meshes):
-            if len(mesh.faces):
-                occupancy[i] = voxelise_solid(mesh, RESOLUTION).occupancy[0]
+        voxels = _solids(meshes)
         views = render(meshes, CAMERAS["maquette-6"], size=VIEW_SIZE, antialias=True)
         failed = np.array([bool(fault) for fault in faults])
-        return Answers({"answer": meshes}, views, Voxels(occupancy), failed, faults, tuple(("",) for _ in part))
+        return Answers({"answer": meshes}, views, voxels, failed, faults, tuple(("",) for _ in part))
 
     return answer
+
+
+def _solids(meshes: Sequence[Mesh]) -> Voxels:
+    """What the meshes enclose, at `RESOLUTION`; those without paint in the grey that they are drawn in."""
+    occupancy = np.zeros((len(meshes), RESOLUTION, RESOLUTION, RESOLUTION), bool)
+    color = np.zeros((*occupancy.shape, 3), np.float32)
+    for i, mesh in enumerate(meshes):
+        if len(mesh.faces):
+            own = voxelise_solid(mesh, RESOLUTION)
+            occupancy[i] = own.occupancy[0]
+            color[i] = np.where(own.occupancy[0][..., None], GREY, 0) if own.color is None else own.color[0]
+    return Voxels(occupancy, color)
 
 
 def mesh_files(folder: Path) -> dict[str, Path]:

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import no_type_check
 
 import numpy as np
 import trimesh
-from jaxtyping import Bool, Float, Float64
+from jaxtyping import Bool, Float, Float32, Float64
 from numba import njit
 from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import connected_components
 from scipy.spatial import cKDTree
 
-from maquette.types import Mesh
+from maquette.rendering.lighting import GREY
+from maquette.types import Mesh, Voxels
 
 DIAGONAL = float(np.sqrt(3.0))
 """Distance that an empty shape gets: the unit cube's diagonal, the worst there is."""
@@ -26,6 +28,23 @@ def voxel_iou(a: Bool[np.ndarray, "r r r"], b: Bool[np.ndarray, "r r r"]) -> flo
     """Intersection over union of solid occupancies; 0 where both are empty, since an empty answer is a failure."""
     union = np.logical_or(a, b).sum()
     return float(np.logical_and(a, b).sum() / union) if union else 0.0
+
+
+def color_error(
+    color: Float32[np.ndarray, "r r r 3"] | None, occupancy: Bool[np.ndarray, "r r r"], meant: Voxels
+) -> float:
+    """Mean absolute RGB difference in [0, 1] on the voxels that both fill; the worst, 1, where there are none.
+
+    What has no paint is the grey that it is drawn in; NaN where the object meant has none. A caption names some of an object's colours,
+    and others would do as well for the rest: the figure compares systems, and 0 is not asked of any.
+    """
+    if meant.color is None:
+        return math.nan
+    both = occupancy & meant.occupancy[0]
+    if not both.any():
+        return 1.0
+    own = np.float32(GREY) if color is None else color[both]
+    return float(np.abs(own - meant.color[0][both]).mean())
 
 
 def chamfer_distance(a: Bool[np.ndarray, "r r r"], b: Bool[np.ndarray, "r r r"]) -> float:

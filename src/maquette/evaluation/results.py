@@ -38,6 +38,8 @@ class ObjectResult:
     reasoning: tuple[str, ...] = ()
     f_score: float = math.nan
     """F-score of surface points at 0.02 against the object meant; NaN likewise."""
+    color_error: float = math.nan
+    """Mean absolute RGB difference in [0, 1] to the object meant, on the voxels that both fill; NaN likewise."""
     fault: str = ""
     """Why it failed."""
     clip: float = math.nan
@@ -89,6 +91,7 @@ MEASURES = (
     Measure("iou", "IoU with the object meant", True, lambda r: r.iou, MEANT),
     Measure("chamfer", "Chamfer distance", False, lambda r: r.chamfer, MEANT),
     Measure("f_score", "F-score at 0.02", True, lambda r: r.f_score, MEANT),
+    Measure("color_error", "colour error", False, lambda r: r.color_error, LEVEL_TITLES["texture"]),
     Measure("clip", "CLIP score", True, lambda r: r.clip, SEMANTICS),
     Measure("variety", "variety within a prompt", True, lambda r: r.variety, "variety"),
     Measure("watertight", "watertight", True, lambda r: r.quality.get("watertight", math.nan), GEOMETRY),

@@ -18,6 +18,7 @@ from maquette.evaluation.answers import VIEW_SIZE, Answers, System
 from maquette.evaluation.geometry import (
     DIAGONAL,
     chamfer_distance,
+    color_error,
     f_score,
     mesh_quality,
     sampled_points,
@@ -25,7 +26,7 @@ from maquette.evaluation.geometry import (
 )
 from maquette.evaluation.judges import Ask, Verdict, ask_judge, failed_verdict, variety
 from maquette.evaluation.metrics import Interval, kernel_distance_interval, kernel_record
-from maquette.evaluation.networks import Attributes, Evaluators
+from maquette.evaluation.networks import COUNTS, Attributes, Evaluators
 from maquette.evaluation.pretrained import Gathered, Pretrained, compat_numbers, look, set_distances
 from maquette.evaluation.references import Reference, References
 from maquette.evaluation.results import Evaluation, ObjectResult, file_stem, save_evaluation
@@ -183,7 +184,8 @@ def attribute_accuracy(prompt: Prompt, seen: Attributes, answer: int) -> tuple[f
     """
     category = float(seen.family(answer) == prompt.family) if prompt.family in seen.families else math.nan
     known = [part for part in prompt.parts if part.name in seen.parts]
-    counts = [float(seen.count(answer, part.name) == part.count) for part in known if part.count]
+    # The recogniser's last class is "so many or more".
+    counts = [float(seen.count(answer, p.name) == min(p.count, COUNTS - 1)) for p in known if p.count]
     colors = [
         float(seen.count(answer, part.name) > 0 and seen.color(answer, part.name) == part.color)
         for part in known
@@ -193,18 +195,21 @@ def attribute_accuracy(prompt: Prompt, seen: Attributes, answer: int) -> tuple[f
 
 
 def shape_errors(answers: Answers, i: int, reference: Reference | None) -> dict[str, float]:
-    """IoU, Chamfer distance and F-score to the object meant; NaN where the prompt does not determine the shape."""
+    """IoU, Chamfer distance, F-score and colour error to the object meant; NaN where the prompt does not determine the shape."""
     if reference is None or not reference.determined:
-        return {"iou": math.nan, "chamfer": math.nan, "f_score": math.nan}
+        return dict.fromkeys(("iou", "chamfer", "f_score", "color_error"), math.nan)
     occupancy = answers.voxels.occupancy[i]
     if answers.failed[i] or not occupancy.any():
-        return {"iou": 0.0, "chamfer": DIAGONAL, "f_score": 0.0}
-    meant = reference.voxels(occupancy.shape[-1]).occupancy[0]
+        return {"iou": 0.0, "chamfer": DIAGONAL, "f_score": 0.0, "color_error": 1.0}
+    meant = reference.voxels(occupancy.shape[-1])
     points = sampled_points(answers.meshes[i]), sampled_points(reference.mesh())
     return {
-        "iou": voxel_iou(occupancy, meant),
-        "chamfer": chamfer_distance(occupancy, meant),
+        "iou": voxel_iou(occupancy, meant.occupancy[0]),
+        "chamfer": chamfer_distance(occupancy, meant.occupancy[0]),
         "f_score": f_score(*points),
+        "color_error": color_error(
+            answers.voxels.color[i] if answers.voxels.color is not None else None, occupancy, meant
+        ),
     }
 
 

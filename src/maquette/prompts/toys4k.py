@@ -1,6 +1,6 @@
 """Objects laid out as the paper's evaluation has them: a table of ids and captions, and per object a folder with mesh, views, cameras.
 
-FOLDER/metadata.csv                     columns sha256 and captions (or prompt): a list written as text, longest caption first
+FOLDER/metadata.csv                     columns sha256 and captions (or prompt): a list written as text, longest caption first; category, if any
 FOLDER/SHA256/mesh.ply                  in the unit cube, z up
 FOLDER/SHA256/transforms.json, 000.png …  24 views and their cameras
 """
@@ -42,6 +42,7 @@ def read_toys4k(name: str) -> tuple[Prompt, ...]:
     if not tables:
         raise ValueError(f"{folder} holds no .csv with the columns sha256 and captions")
     found: dict[str, tuple[str, Path]] = {}
+    categories: dict[str, str] = {}
     for table in tables:
         with table.open(newline="", encoding="utf-8-sig") as file:
             for number, row in enumerate(csv.DictReader(file), 2):
@@ -49,11 +50,12 @@ def read_toys4k(name: str) -> tuple[Prompt, ...]:
                 if not id or not cell:
                     raise ValueError(f"{table}:{number} needs the columns sha256 and captions (or prompt)")
                 text = right_caption(cell, f"{table}:{number}")
+                categories[id] = categories.get(id) or (row.get("category") or "").strip()
                 if found.setdefault(id, (text, table))[0] != text:
                     raise ValueError(
                         f"{table}:{number} gives {id} another caption than {found[id][1]}; keep one of the tables"
                     )
-    return tuple(Prompt(id=id, text=text) for id, (text, _) in found.items())
+    return tuple(Prompt(id=id, text=text, category=categories[id]) for id, (text, _) in found.items())
 
 
 def mesh_path(folder: Path, id: str) -> Path | None:
