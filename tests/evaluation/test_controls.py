@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from maquette.evaluation.metrics import bootstrap_mean, kernel_distance, kernel_distance_interval, paired_difference
-from maquette.evaluation.networks import Evaluators, load_evaluators
+from maquette.evaluation.networks import COUNTS, Evaluators, load_evaluators
 from maquette.evaluation.references import references_of
-from maquette.evaluation.run import unit_scale
+from maquette.evaluation.run import attribute_accuracy, unit_scale
 from maquette.prompts.sets import load_prompts
 from maquette.rendering.cameras import CAMERAS
 from maquette.rendering.rasterise import render
@@ -73,6 +73,47 @@ def test_more_damage_is_never_nearer_to_the_objects_meant(evaluators, objects):
             kernel_distance(unit_scale(evaluators.features(seen(dataclasses.replace(voxels, occupancy=kept)))), clean)
         )
     assert all(better < worse for better, worse in pairwise(ladder))
+
+
+def without(voxels: Voxels, share: float) -> Voxels:
+    """Each object without the slices of largest x that hold `share` of its voxels."""
+    kept = voxels.occupancy.copy()
+    for one in kept:
+        one[int(np.searchsorted(np.cumsum(one.sum((1, 2))) / one.sum(), 1 - share)) + 1 :] = False
+    return dataclasses.replace(voxels, occupancy=kept)
+
+
+def test_more_cut_off_never_scores_better(evaluators, objects):
+    prompts, voxels = objects
+    texts, alignment, counts = [p.text for p in prompts], [], []
+    for share in (0.0, 0.25, 0.5):
+        views = seen(without(voxels, share))
+        alignment.append(float(evaluators.alignment(texts, views).mean()))
+        attributes = evaluators.attributes(views)
+        counts.append(np.nanmean([attribute_accuracy(p, attributes, i)[1] for i, p in enumerate(prompts)]))
+    assert all(better > worse for better, worse in pairwise(alignment))
+    assert all(better > worse for better, worse in pairwise(counts))
+
+
+def test_turned_colours_are_no_longer_right(evaluators, objects):
+    prompts, voxels = objects
+    turned = dataclasses.replace(voxels, color=np.ascontiguousarray(voxels.color[..., [1, 2, 0]]))
+    right = [
+        np.nanmean([attribute_accuracy(p, attributes, i)[2] for i, p in enumerate(prompts)])
+        for attributes in (evaluators.attributes(seen(voxels)), evaluators.attributes(seen(turned)))
+    ]
+    assert right[1] < right[0] / 2
+
+
+def test_a_count_above_the_recogniser_s_last_class_can_be_right(evaluators, objects):
+    prompts, voxels = objects
+    attributes = evaluators.attributes(seen(voxels))
+    part = next(part for p in prompts for part in p.parts if part.name in attributes.parts)
+    probability = attributes.count_probability.copy()
+    probability[0, attributes.parts.index(part.name)] = np.eye(COUNTS, dtype=np.float32)[-1]
+    attributes = dataclasses.replace(attributes, count_probability=probability)
+    asked = Prompt("x", "many", parts=(dataclasses.replace(part, count=COUNTS + 8),))
+    assert attribute_accuracy(asked, attributes, 0)[1] == 1.0
 
 
 def test_two_halves_of_the_real_objects_are_zero_apart_within_the_interval(evaluators, objects):
