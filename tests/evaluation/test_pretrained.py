@@ -107,6 +107,12 @@ def test_everything_under_one_protocol_with_its_record(weights: Path):
     assert gathered.grey_clip[1] == 0.0 and len(gathered.grey_clip) == 2  # the failed answer counts
 
 
+def test_a_backbone_goes_by_the_name_that_it_is(weights: Path):
+    with pytest.raises(ValueError, match=r"holds a CLIP of width \d+ with patches of \d+, but vit-b-32 has 768 and 32"):
+        ClipScore.load("vit-b-32", weights / "clip")
+    assert Dinov2Features.load(weights / "dino").name == "dino"  # of no published width: its folder's name
+
+
 def test_a_suite_of_texts_alone_has_no_distance_and_says_so(weights: Path):
     gathered = Gathered()
     networks = Pretrained(extractors=(Dinov2Features.load(weights / "dino"),), protocol=PROTOCOLS["trellis"])

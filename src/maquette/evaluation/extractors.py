@@ -27,6 +27,9 @@ CLIP_BACKBONES = {
     "open-clip-h-14": "laion/CLIP-ViT-H-14-laion2B-s32B-b79K",
 }
 """Names for the record and where their weights are to be had; they are read from a folder of yours."""
+TOWERS = {"vit-b-32": (768, 32), "vit-l-14": (1024, 14), "open-clip-h-14": (1280, 14)}
+"""Width and patch of their vision towers: a name must be that of its weights."""
+DINOV2_SIZES = {384: "dinov2-small", 768: "dinov2-base", 1024: "dinov2-large", 1536: "dinov2-giant"}
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 BATCH = 32
 
@@ -41,8 +44,9 @@ class ClipScore:
 
     @classmethod
     def load(cls, name: str, folder: Path) -> ClipScore:
-        """`folder` holds the model and the tokenizer as transformers saves them. ValueError where it does not."""
+        """`folder` holds model and tokenizer as transformers saves them. ValueError where it does not, or holds another backbone."""
         _need_folder(folder, f"CLIP {name}", CLIP_BACKBONES.get(name, ""))
+        _check_tower(name, folder)
         return cls(name, ClipScorer.open(str(folder), "", device="cpu", dtype=torch.float32))
 
     def score(self, texts: Sequence[str], views: Views) -> Float32[np.ndarray, " a"]:
@@ -64,7 +68,7 @@ class Dinov2Features:
     def load(cls, folder: Path) -> Dinov2Features:
         _need_folder(folder, "DINOv2", "facebook/dinov2-base")
         model = transformers.Dinov2Model.from_pretrained(folder, local_files_only=True)
-        return cls(folder.name, model.eval().requires_grad_(False))
+        return cls(DINOV2_SIZES.get(model.config.hidden_size, folder.name), model.eval().requires_grad_(False))
 
     @torch.inference_mode()
     def features(self, views: Views) -> Float32[np.ndarray, "a v d"]:
@@ -127,4 +131,15 @@ def _need_folder(folder: Path, what: str, origin: str) -> None:
         hint = f" ({origin})" if origin else ""
         raise ValueError(
             f"{folder} holds no config.json: {what} is read from a folder with the weights of {what}{hint}"
+        )
+
+
+def _check_tower(name: str, folder: Path) -> None:
+    """ValueError where a known backbone's name is given to weights of another geometry."""
+    tower = transformers.CLIPConfig.from_pretrained(folder, local_files_only=True).vision_config
+    found, meant = (tower.hidden_size, tower.patch_size), TOWERS.get(name)
+    if meant and found != meant:
+        raise ValueError(
+            f"{folder} holds a CLIP of width {found[0]} with patches of {found[1]}, but {name} has {meant[0]} and {meant[1]}: "
+            "scores go by this name, so name the backbone that it is"
         )

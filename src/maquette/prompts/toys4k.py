@@ -1,6 +1,7 @@
 """Objects laid out as the paper's evaluation has them: a table of ids and captions, and per object a folder with mesh, views, cameras.
 
-FOLDER/metadata.csv                     columns sha256 and captions (or prompt): a list written as text, longest caption first; category, if any
+FOLDER/metadata.csv                     columns sha256 and captions (or prompt): a list written as text, longest caption first;
+                                        a column category is read where there is one
 FOLDER/SHA256/mesh.ply                  in the unit cube, z up
 FOLDER/SHA256/transforms.json, 000.png …  24 views and their cameras
 """
