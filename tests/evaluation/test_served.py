@@ -12,6 +12,7 @@ import trimesh
 import yaml
 
 from maquette.cli_measuring import evaluate
+from maquette.evaluation.asking import another
 from maquette.evaluation.judges import ask_judge
 from maquette.evaluation.report import write_report
 from maquette.evaluation.results import load_evaluation
@@ -143,8 +144,13 @@ def test_the_command_line_asks_two_judges_and_the_report_says_what_they_said(tmp
     with judge(reply) as server:
         path = judges_file(tmp_path, server.address)
         evaluate(str(meshes), suite=str(prompts), out=tmp_path / "out", judges=path)
-    assert sum(body["model"] == "org/qwen" for body in server.requests) == 2
+    asked = [body["messages"][-1]["content"][-1]["text"] for body in server.requests if body["model"] == "org/qwen"]
+    requests = [line for text in asked for line in ("a red chair", "a tall box", "a flat box") if line in text]
+    assert sorted(requests) == ["a red chair", "a tall box", "a tall box"]  # the chair's shape was shown as a box too
     done = load_evaluation(tmp_path / "out")
+    control = done.provenance["judge controls"]
+    assert control["org/qwen (levels-1)"] == {"asked": 1, "semantics": 0.2}
+    assert control["org/other (levels-1)"] == {"asked": 1, "semantics": None}
     assert done.provenance["judges"] == [f"org/{name} (levels-1) at {server.address}" for name in ("qwen", "other")]
     means = {m.name: i.value for m in done.measures() if m.judge and (i := done.interval(m))}
     assert means["org/qwen (levels-1): geometry"] == pytest.approx(0.6)  # 0.9, 0.9 and 0 for the missing file
@@ -152,3 +158,12 @@ def test_the_command_line_asks_two_judges_and_the_report_says_what_they_said(tmp
     text = page.with_suffix(".md").read_text()
     assert "org/other (levels-1) | – | 2 of 2" in text and "0 of 2" in text
     assert "red all over" in page.read_text() and "I would call it handsome." in page.read_text()
+    assert "for their own prompts and 0.20 for others' (1 shown so): it says yes to what is not there" in text
+
+
+def test_the_other_prompt_of_a_control_is_of_another_family():
+    prompts = [
+        Prompt(str(i), f"text {i}", family=family) for i, family in enumerate(("chair", "car", "chair", "chair"))
+    ]
+    assert [other.id for place in range(4) if (other := another(prompts, place))] == ["1", "3", "1", "1"]
+    assert another(prompts[2:], 0) is None and another(prompts[:1], 0) is None

@@ -110,10 +110,25 @@ def _warnings(evaluations: Sequence[Evaluation]) -> list[str]:
         found.append(
             f"The systems answered different numbers of prompts ({sorted(counts)}); paired differences use those that they share."
         )
+    found += [line for e in evaluations for line in _yes_sayers(e)]
     found += [
         f"{e.system} was measured on one prompt: there are no intervals." for e in evaluations if len(e.objects) == 1
     ]
     return found
+
+
+def _yes_sayers(evaluation: Evaluation) -> list[str]:
+    """Judges that find much of a prompt in what was made for another one."""
+    lines = []
+    for measure in evaluation.measures():
+        control = evaluation.provenance.get("judge controls", {}).get(measure.judge, {})  # type: ignore[union-attr]
+        own = evaluation.interval(measure) if measure.name.endswith(": semantics") else None
+        if own and control and (control["semantics"] or 0) > own.value / 2:
+            lines.append(
+                f"{measure.judge} gives {evaluation.system}'s answers {own.value:.2f} for their own prompts and {control['semantics']:.2f} "
+                f"for others' ({control['asked']} shown so): it says yes to what is not there, and its semantic score means little."
+            )
+    return lines
 
 
 def _column(m: Measure) -> dict[str, object]:

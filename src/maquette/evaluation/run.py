@@ -6,7 +6,6 @@ import hashlib
 import json
 import math
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 from pathlib import Path
 
@@ -15,6 +14,7 @@ from jaxtyping import Float32
 from PIL import Image
 
 from maquette.evaluation.answers import VIEW_SIZE, Answers, System
+from maquette.evaluation.asking import ask_all, ask_controls, control_record
 from maquette.evaluation.geometry import (
     DIAGONAL,
     chamfer_distance,
@@ -24,7 +24,7 @@ from maquette.evaluation.geometry import (
     sampled_points,
     voxel_iou,
 )
-from maquette.evaluation.judges import Ask, Verdict, ask_judge, failed_verdict, variety
+from maquette.evaluation.judges import Ask, Verdict, variety
 from maquette.evaluation.metrics import Interval, kernel_distance_interval, kernel_record
 from maquette.evaluation.networks import COUNTS, Attributes, Evaluators
 from maquette.evaluation.pretrained import Gathered, Pretrained, compat_numbers, look, set_distances
@@ -37,8 +37,6 @@ from maquette.tracking import progress
 from maquette.types import Mesh, Prompt
 
 PICTURE_SIZE = 200
-JUDGE_SIZE = 448
-"""Pixels a side of the pictures that a judge sees."""
 WORST_ALIGNMENT = -1.0
 """A failed answer's alignment: the least a cosine can be."""
 UNKNOWN = Interval(math.nan, math.nan, math.nan, 0)
@@ -70,6 +68,7 @@ def evaluate(
     rows: list[ObjectResult] = []
     features: list[np.ndarray] = []
     gathered = Gathered()
+    control: list[Verdict] = []
     starts = range(0, len(prompts), chunk)
     for start in progress(starts, f"evaluate {name} on {suite}", len(starts)):
         part = tuple(prompts[start : start + chunk])
@@ -78,6 +77,7 @@ def evaluate(
         clip = look(networks, part, answers.meshes, answers.failed, references, gathered)
         spread = varieties(answers, seen, [other(part) for other in others], evaluators)
         verdicts = ask_all(part, answers, judges or {})
+        control += ask_controls(prompts, start, answers, judges or {})
         rows += measure(part, answers, references, evaluators, clip, spread, verdicts)
         features.append(seen)
         for stage, meshes in answers.stages.items():
@@ -86,9 +86,9 @@ def evaluate(
     meant = {place: references[p.id] for place, p in enumerate(prompts) if p.id in references}
     distance, record = own_distance(np.concatenate(features), meant, evaluators, seed)
     distances, more = set_distances(gathered, seed)
-    notes = _notes(prompts, evaluators, networks, 1 + len(others), {"kernel distance": record, **more}) | (
-        provenance or {}
-    )
+    notes = _notes(prompts, evaluators, networks, 1 + len(others), {"kernel distance": record, **more})
+    notes |= {"judge controls": control_record(control)} if control else {}
+    notes |= provenance or {}
     evaluation = Evaluation(name, suite, seed, tuple(rows), distance, notes, distances, compat_numbers(gathered))
     save_evaluation(evaluation, out)
     return evaluation
@@ -220,22 +220,6 @@ def varieties(answers: Answers, seen: np.ndarray, others: Sequence[Answers], eva
     features = np.stack([seen, *(unit_scale(evaluators.features(o.views)) for o in others)], axis=1)
     failed = np.stack([answers.failed, *(o.failed for o in others)], axis=1)
     return [float(v) for v in variety(features, failed)]
-
-
-def ask_all(part: Sequence[Prompt], answers: Answers, judges: Mapping[str, Ask]) -> list[list[Verdict]]:
-    """The judges' verdicts on every answer, asked together: a served judge answers many at once."""
-    with ThreadPoolExecutor(max(1, len(part))) as pool:
-        return list(pool.map(lambda i: judged(part[i], answers, i, judges), range(len(part))))
-
-
-def judged(prompt: Prompt, answers: Answers, i: int, judges: Mapping[str, Ask]) -> list[Verdict]:
-    """Every judge's verdict on one answer; no shape, nothing to ask."""
-    if answers.failed[i]:
-        return [failed_verdict(name) for name in judges]
-    if not judges:
-        return []
-    seen = render([answers.meshes[i]], CAMERAS["maquette-6"], size=JUDGE_SIZE, antialias=True).rgb[0]
-    return [ask_judge(name, ask, prompt, seen) for name, ask in judges.items()]
 
 
 def reference_features(
