@@ -205,6 +205,24 @@ def test_the_leaderboard_keeps_apart_what_cannot_be_compared(measured, evaluator
     boards = json.loads(board.with_suffix(".json").read_text())
     assert [[s["system"] for s in b["systems"]] for b in boards] == [["shifted", "theirs"], ["theirs"]]
     assert "shifted − theirs: 0.500" in board.read_text() and boards[0]["systems"][0]["failures"] == 1
+    again = tmp_path / "d"
+    again.mkdir()
+    moved = [
+        row | {"alignment": row["alignment"] + 0.1 * (row["id"] != "p5")}
+        for row in json.loads((out / "evaluation.json").read_text())["objects"]
+    ]
+    (again / "evaluation.json").write_text(json.dumps(data | {"objects": moved, "seed": 1}))
+    (both,) = build_boards([out, better, again])
+    assert [(e.system, [r.seed for r in e.runs]) for e in both.systems] == [("shifted", [0]), ("theirs", [0, 1])]
+    own = {r.id: r.alignment for r in evaluation.objects}
+    assert both.systems[1].means(both.rank_by)["p1"] == pytest.approx(own["p1"] + 0.05)
+    nested = both.systems[1].interval(both.rank_by)
+    assert nested is not None and nested.value == pytest.approx(np.mean(list(own.values())) + 0.05 * 5 / 6)
+    text = write_leaderboard(tmp_path / "seeds.md", [out, better, again]).read_text()
+    assert "| theirs (2 seeds) |" in text and text.count("\n- ") == 1  # a system is not compared with itself
+    listed = data["provenance"] | {"prompts": "of another list"}
+    (again / "evaluation.json").write_text(json.dumps(data | {"provenance": listed, "seed": 1}))
+    assert len(build_boards([out, again])) == 2  # one name, other prompts
     with pytest.raises(ValueError, match="stands twice"):
         build_boards([out, out])
     with pytest.raises(ValueError, match="no measure 'beauty'"):

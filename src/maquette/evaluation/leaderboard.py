@@ -3,21 +3,55 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from itertools import pairwise
 from pathlib import Path
 
+import numpy as np
+
+from maquette.evaluation.metrics import Interval, PairedTest, bootstrap_nested, paired_test
 from maquette.evaluation.results import (
     MEASURES,
     Evaluation,
     Measure,
-    difference,
+    cell,
     load_evaluation,
-    markdown_table,
     measures_of,
     null_nan,
     summary,
 )
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One system: its evaluations with one seed or several, whose means over the seeds stand on the board."""
+
+    system: str
+    runs: tuple[Evaluation, ...]
+
+    def means(self, measure: Measure) -> dict[str, float]:
+        """By prompt: the mean over the seeds, of prompts that every seed has."""
+        values = [{r.id: measure.value(r) for r in run.objects} for run in self.runs]
+        found = {id: [run.get(id, math.nan) for run in values] for id in values[0]}
+        return {id: float(np.mean(each)) for id, each in found.items() if not any(map(math.isnan, each))}
+
+    def interval(self, measure: Measure) -> Interval | None:
+        """With one seed over objects, with several over seeds and objects; None where nothing is measured."""
+        if len(self.runs) == 1:
+            return self.runs[0].interval(measure)
+        values = [{r.id: measure.value(r) for r in run.objects} for run in self.runs]
+        ids = list(self.means(measure))
+        return bootstrap_nested(np.array([[run[id] for id in ids] for run in values])) if ids else None
+
+    @property
+    def title(self) -> str:
+        return self.system if len(self.runs) == 1 else f"{self.system} ({len(self.runs)} seeds)"
+
+    @property
+    def failures(self) -> int:
+        return sum(r.failed for run in self.runs for r in run.objects)
 
 
 @dataclass(frozen=True)
@@ -28,7 +62,7 @@ class Board:
     how: str
     """The prompts themselves, protocol, CLIP backbone and which evaluators: what must be equal for two numbers to be comparable."""
     rank_by: Measure
-    systems: tuple[Evaluation, ...]
+    systems: tuple[Entry, ...]
 
 
 def find_evaluations(places: Sequence[Path]) -> list[Path]:
@@ -57,9 +91,9 @@ def build_boards(folders: Sequence[Path], rank_by: str = "alignment") -> tuple[B
     for (suite, how), members in groups.items():
         _refuse_doubles(members)
         measure = known[rank_by]
-        boards.append(
-            Board(suite, how, measure, tuple(sorted((e for e, _ in members), key=lambda e: _place(e, measure))))
-        )
+        systems = dict.fromkeys(e.system for e, _ in members)
+        entries = [Entry(name, tuple(e for e, _ in members if e.system == name)) for name in systems]
+        boards.append(Board(suite, how, measure, tuple(sorted(entries, key=lambda entry: _place(entry, measure)))))
     return tuple(boards)
 
 
@@ -82,9 +116,9 @@ def _refuse_doubles(members: Sequence[tuple[Evaluation, Path]]) -> None:
         seen[key] = folder
 
 
-def _place(evaluation: Evaluation, measure: Measure) -> float:
+def _place(entry: Entry, measure: Measure) -> float:
     """Sorting key: the best first, those without the measure last."""
-    interval = evaluation.interval(measure)
+    interval = entry.interval(measure)
     if interval is None:
         return float("inf")
     return -interval.value if measure.higher_is_better else interval.value
@@ -95,7 +129,7 @@ def write_leaderboard(out: Path, places: Sequence[Path], rank_by: str = "alignme
     boards = build_boards(find_evaluations(places), rank_by)
     parts = ["# Leaderboard"]
     for board in boards:
-        parts += [f"## {board.suite}", board.how, markdown_table(board.systems), _comparisons(board)]
+        parts += [f"## {board.suite}", board.how, _table(board), _comparisons(board)]
     out.parent.mkdir(parents=True, exist_ok=True)
     out.write_text("\n\n".join(part for part in parts if part) + "\n")
     data = [
@@ -103,10 +137,7 @@ def write_leaderboard(out: Path, places: Sequence[Path], rank_by: str = "alignme
             "suite": board.suite,
             "how": board.how,
             "ranked by": board.rank_by.name,
-            "systems": [
-                {"system": e.system, "seed": e.seed, "failures": sum(r.failed for r in e.objects), **summary(e)}
-                for e in board.systems
-            ],
+            "systems": [_numbers(entry) for entry in board.systems],
             "against the next": [asdict(t) if t else None for t in _tests(board)],
         }
         for board in boards
@@ -115,15 +146,62 @@ def write_leaderboard(out: Path, places: Sequence[Path], rank_by: str = "alignme
     return out
 
 
-def _tests(board: Board) -> list:
-    pairs = zip(board.systems, board.systems[1:], strict=False)
-    return [difference(better, worse, board.rank_by) for better, worse in pairs]
+def _table(board: Board) -> str:
+    """A row per system, a column per measure with its 95 % interval; distances of whole sets are means over the seeds."""
+    runs = [run for entry in board.systems for run in entry.runs]
+    measures = measures_of(runs)
+    distances = tuple(dict.fromkeys(name for run in runs for name in run.distances))
+    titles = ["system", *(m.title for m in measures), "kernel distance ×100", *distances]
+    lines = ["| " + " | ".join(titles) + " |", "|" + "---|" * len(titles)]
+    for entry in board.systems:
+        cells = [cell(entry.interval(m)) + _judged(entry, m) for m in measures]
+        sets = [_set_cell([run.kernel_distance for run in entry.runs])]
+        sets += [_set_cell([run.distances[name] for run in entry.runs if name in run.distances]) for name in distances]
+        lines.append("| " + " | ".join([entry.title, *cells, *sets]) + " |")
+    return "\n".join(lines) + "\n"
+
+
+def _judged(entry: Entry, measure: Measure) -> str:
+    """Of how many answers a judge's mean is, where it left some out."""
+    values = [measure.value(r) for run in entry.runs for r in run.objects] if measure.judge else []
+    given = sum(not math.isnan(value) for value in values)
+    return f" ({given} of {len(values)} judged)" if given < len(values) else ""
+
+
+def _set_cell(found: Sequence[Interval]) -> str:
+    """One seed's interval, or the mean over several: their sets have objects in common, so no interval speaks for all."""
+    if len(found) < 2:
+        return cell(found[0] if found else None)
+    value = float(np.mean([interval.value for interval in found]))
+    return "–" if math.isnan(value) else f"{value:.3f}"
+
+
+def _numbers(entry: Entry) -> dict[str, object]:
+    """One system as plain data; with several seeds each run's own numbers too."""
+    if len(entry.runs) == 1:
+        (run,) = entry.runs
+        return {"system": entry.system, "seeds": [run.seed], "failures": entry.failures, **summary(run)}
+    means = {m.name: asdict(i) for m in measures_of(entry.runs) if (i := entry.interval(m))}
+    runs = [{"seed": run.seed, **summary(run)} for run in entry.runs]
+    seeds = [run.seed for run in entry.runs]
+    return {"system": entry.system, "seeds": seeds, "failures": entry.failures, **means, "runs": runs}
+
+
+def _tests(board: Board) -> list[PairedTest | None]:
+    """Each system against the next, paired by prompt, on the means over its seeds; None where they share none that is measured."""
+    found: list[PairedTest | None] = []
+    for better, worse in pairwise(board.systems):
+        one, other = better.means(board.rank_by), worse.means(board.rank_by)
+        shared = [id for id in one if id in other]
+        values = np.array([[one[id], other[id]] for id in shared]).reshape(-1, 2)
+        found.append(paired_test(values[:, 0], values[:, 1]) if shared else None)
+    return found
 
 
 def _comparisons(board: Board) -> str:
     """Each system against the next, in words that a rank alone would hide."""
     lines = []
-    for better, worse, test in zip(board.systems, board.systems[1:], _tests(board), strict=False):
+    for (better, worse), test in zip(pairwise(board.systems), _tests(board), strict=True):
         if test is None:
             lines.append(f"- {better.system} and {worse.system} share no measured prompt.")
             continue
