@@ -13,6 +13,8 @@ from pathlib import Path
 
 import tyro
 
+from maquette.studies.grid import STUDIES
+
 ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "benchmarks" / "results"
 PAGES = (ROOT / "README.md", ROOT / "docs" / "measurements.md")
@@ -182,6 +184,23 @@ def growth() -> str:
     return "\n".join(lines) + "\n"
 
 
+def studies() -> str:
+    """Which studies were run and what their pages say; each folder in docs/studies is a study's results and page."""
+    lines = ["| study | run | what the evidence says of its claims |", "|---|---|---|"]
+    for name in STUDIES:
+        page = ROOT / "docs" / "studies" / name / "page.md"
+        if not page.is_file():
+            lines.append(f"| `{name}` | not run | – |")
+            continue
+        text = page.read_text()
+        rows = [json.loads(line) for line in (page.parent / "results.jsonl").read_text().splitlines()]
+        hours, seeds = sum(r["hours"] for r in rows if "taken_from" not in r), len({r["seed"] for r in rows})
+        size = f"{len(rows)} cells, {seeds} seeds, {max(r['steps'] for r in rows)} steps, {hours:.1f} h"
+        said = re.search(r"^Of \d+ claims .*$", text, re.M)
+        lines.append(f"| [`{name}`](docs/studies/{name}/page.md) | {size} | {said[0] if said else '–'} |")
+    return "\n".join(lines) + "\n"
+
+
 def sight() -> str:
     """Every measure on the objects meant themselves, damaged in stated ways."""
     result = read("sight")
@@ -225,6 +244,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "speed": speed,
     "growth": growth,
     "sight": sight,
+    "studies": studies,
 }
 
 

@@ -52,9 +52,10 @@ class PolicyTokenizer:
     def __init__(self, tokenizer: PreTrainedTokenizerBase, codebook_size: int) -> None:
         self.inner = tokenizer
         self.vocabulary = Vocabulary.from_tokenizer(tokenizer, codebook_size)
-        self.control = frozenset(tokenizer.added_tokens_decoder)
+        added = tokenizer.added_tokens_decoder  # made anew each time it is asked for: once is enough
+        self.control = frozenset(added)
         """Ids of everything that is not plain text, mesh tokens included."""
-        names = [token.content for token in tokenizer.added_tokens_decoder.values()]
+        names = [token.content for token in added.values()]
         first = "".join(sorted({re.escape(name[0]) for name in names if name}))
         self._pieces = re.compile(f"[{first}]|[^{first}]+")
         vocab = tokenizer.get_vocab()
