@@ -19,7 +19,14 @@ from maquette.evaluation.results import Evaluation, ObjectResult
 from maquette.studies.claims import verdict
 from maquette.studies.grid import STUDIES, Cell, Row, config_of, load_study, plan_cells
 from maquette.studies.queue import STALE_SECONDS, claimed, finish, is_done
-from maquette.studies.run import StudySettings, last_tokens, run_study, train_and_evaluate, trained_seconds
+from maquette.studies.run import (
+    StudySettings,
+    last_tokens,
+    quarter_rewards,
+    run_study,
+    train_and_evaluate,
+    trained_seconds,
+)
 from maquette.tracking import read_metrics
 from tests.tiny import save_tiny
 
@@ -155,6 +162,7 @@ def test_a_cell_is_trained_evaluated_written_down_and_not_done_again(tmp_path: P
     assert "not run: failed (ValueError: left out of this test)" in text and "Training helps. → **not run**" in text
     assert "Of 2 claims 2 were not run." in text and line["tokens"] > 0 and "| One step | 1 | 0 k | 1 |" in text
     assert '<b class="said not">not run</b>' in page.read_text() and "<h2>Curves</h2>" in page.read_text()
+    assert "rose in every seed in none of the trained rows" in text  # one step has one quarter: nothing can have risen
     assert "| 24.3 |" in text and "22.7" in text and 'src="http' not in page.read_text()
     calls = []
     run_study(name, out, settings, work=lambda one, config, folder: calls.append(one.id))
@@ -276,6 +284,11 @@ def test_hours_and_tokens_are_of_the_whole_training(tmp_path: Path):
     lines = [{"step": i, "seconds/step": 1.5, "tokens/total": 100.0 * (i + 1)} for i in range(4)]
     (tmp_path / "metrics.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines) + '{"step": 4, "sec')
     assert trained_seconds(tmp_path) == 6.0 and last_tokens(tmp_path) == 400.0
+    paid = [{"step": i, "reward/fine/parts": 0.1 * i, "reward/fine/clip": None if i == 7 else 1.0} for i in range(8)]
+    (tmp_path / "metrics.jsonl").write_text("".join(json.dumps(line) + "\n" for line in paid))
+    assert quarter_rewards(tmp_path) == pytest.approx({"reward/fine/parts": 0.65, "reward/fine/clip": 1.0})
+    assert quarter_rewards(tmp_path, last=False)["reward/fine/parts"] == pytest.approx(0.05)
+    (tmp_path / "metrics.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
     (tmp_path / "begun_from.json").write_text('{"begun_from": "micro/row-seed-0", "begun_at_step": 1}')
     assert trained_seconds(tmp_path) == 4.5  # what was trained elsewhere was counted there
 

@@ -49,11 +49,11 @@ def interval(evaluations: Sequence[Evaluation], measure: Measure, category: str 
     return bootstrap_nested(values) if values.size else None
 
 
-def paid_of(cells: Sequence[Cell], out: Path) -> dict[str, dict[int, float]]:
-    """The mean of all rewards over the last quarter of each training, by row and seed."""
+def paid_of(cells: Sequence[Cell], out: Path, key: str = "rewards") -> dict[str, dict[int, float]]:
+    """The mean of all rewards over the last quarter of each training (`rewards_first`: the first), by row and seed."""
     found: dict[str, dict[int, float]] = {}
     for one in cells:
-        if rewards := _result(one, out).get("rewards"):
+        if rewards := _result(one, out).get(key):
             found.setdefault(one.row.name, {})[one.seed] = float(np.mean(list(rewards.values())))
     return found
 
@@ -76,6 +76,7 @@ def markdown(
         "## What the evidence says",
         _tally([verdict(claim, found, paid)[0] for claim in study.claims]),
         "\n".join(_claim_line(claim, found, paid) for claim in study.claims),
+        _learnt(cells, out),
         _costs(cells, out),
     ]
     return "\n\n".join(part for part in parts if part) + "\n"
@@ -85,7 +86,7 @@ def _table(study: Study, cells: Sequence[Cell], found: dict[str, dict[int, Evalu
     measures = [m for name in COLUMNS for m in MEASURES if m.name == name]
     split = [f"{DECIDES}: {study.split}", f"{DECIDES}: all but {study.split}"] if study.split else []
     titles = ["row", "steps", "tokens", "seeds", *(m.title for m in measures), *split]
-    titles += ["kernel distance ×100", "rewards, end of training"]
+    titles += ["kernel distance ×100", "rewards, first → last quarter"]
     lines = ["| " + " | ".join([*titles, "paper: CLIP", "paper: KD ×100"]) + " |", "|" + "---|" * (len(titles) + 2)]
     for row in study.rows:
         lines.append("| " + " | ".join(_row(row, study, cells, found, out, measures)) + " |")
@@ -155,9 +156,26 @@ def _result(cell: Cell, out: Path) -> dict[str, Any]:
 
 
 def _rewards(row: Row, cells: Sequence[Cell], out: Path) -> str:
-    """What the policy was paid for, at the end."""
-    paid = paid_of(cells, out).get(row.name)
-    return f"{np.mean(list(paid.values())):.3f}" if paid else "–"
+    """What the policy was paid for, at the beginning and at the end."""
+    ends = [paid_of(cells, out, key).get(row.name, {}) for key in ("rewards_first", "rewards")]
+    shown_ends = [f"{np.mean(list(paid.values())):.3f}" for paid in ends if paid]
+    return " → ".join(shown_ends) or "–"
+
+
+def _learnt(cells: Sequence[Cell], out: Path) -> str:
+    """Whether training moved what it was paid for: where it did not, a row says nothing of its method."""
+    first, last = paid_of(cells, out, "rewards_first"), paid_of(cells, out)
+    rows = [name for name in last if set(first.get(name, {})) >= set(last[name])]
+    rose = [name for name in rows if all(last[name][seed] > first[name][seed] for seed in last[name])]
+    if not rows:
+        return ""
+    if len(rose) == len(rows):
+        return "What was paid rose in every seed of every trained row."
+    which = f"only in {', '.join(rose)}" if rose else "in none of the trained rows"
+    return (
+        f"What was paid rose in every seed {which}. Where it did not, training was too short or too noisy to move even that: "
+        "such a row says nothing of its method."
+    )
 
 
 def _claim_line(claim: Claim, found: Found, paid: Paid) -> str:

@@ -126,7 +126,8 @@ def train_and_evaluate(
         "suite": settings.suite,
         "lineage": line,
         "measures": summary(evaluation),
-        "rewards": last_rewards(run),
+        "rewards": quarter_rewards(run),
+        "rewards_first": quarter_rewards(run, last=False),
         "tokens": last_tokens(run),
         "overrides": [*settings.set, *cell.row.set],
         **begun(run),
@@ -135,12 +136,13 @@ def train_and_evaluate(
     return null_nan(numbers)  # type: ignore[return-value]
 
 
-def last_rewards(run: Path) -> dict[str, float]:
-    """Means of every reward over the last quarter of a training; none for the base."""
+def quarter_rewards(run: Path, last: bool = True) -> dict[str, float]:
+    """Means of every reward over the last quarter of a training, or the first; none for the base."""
     lines = read_metrics(run / "metrics.jsonl")
-    last = lines[-max(1, math.ceil(len(lines) / 4)) :]
-    names = [key for key in (last[-1] if last else {}) if key.startswith("reward/")]
-    values = {name: [float(line[name]) for line in last if line.get(name) is not None] for name in names}  # type: ignore[arg-type]
+    size = max(1, math.ceil(len(lines) / 4))
+    part = lines[-size:] if last else lines[:size]
+    names = [key for key in (part[-1] if part else {}) if key.startswith("reward/")]
+    values = {name: [float(line[name]) for line in part if line.get(name) is not None] for name in names}  # type: ignore[arg-type]
     return {name: sum(v) / len(v) for name, v in values.items() if v}
 
 
