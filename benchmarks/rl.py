@@ -8,8 +8,9 @@
     python benchmarks/rl.py --ship 0            # seed 0 becomes the package's `tiny-rl`
 
 Writes benchmarks/results/rl.json and rl.md: each measure of the base, of RL (mean over seeds per object, intervals over objects)
-and of the control, with paired differences to the base. Every run of `configs/hi-grpo.yaml` is resumable; the control continues
-the supervised training from the base for the same wall time on the same data.
+and of the control, with paired differences to the base. Intervals speak of these trainings, not of another seed. Every run of
+`configs/hi-grpo.yaml` is resumable; the control continues the supervised training from the base on the same data, 340 steps in 12
+minutes where a seed of 75 steps (`--set steps=75`) took 17 to 21.
 """
 
 from __future__ import annotations

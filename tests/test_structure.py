@@ -130,3 +130,10 @@ def test_the_lock_pins_every_dependency_and_torch_first():
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     wanted = {re.sub(r"[-_.]+", "-", re.split(r"[^\w.-]", text)[0]).lower() for text in project["dependencies"]}
     assert wanted <= pinned, wanted - pinned
+
+
+def test_shipped_weights_stay_under_forty_megabytes():
+    sizes = {
+        str(path.relative_to(ROOT)): path.stat().st_size for path in (ROOT / "src/maquette/data").rglob("*.safetensors")
+    }
+    assert len(sizes) >= 5 and sum(sizes.values()) <= 40_000_000, sizes

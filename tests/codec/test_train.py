@@ -43,6 +43,20 @@ def rows_of(out: Path) -> list[dict[str, float]]:
     return [json.loads(line) for line in (out / "log.jsonl").read_text().splitlines()]
 
 
+def test_a_store_that_could_not_be_written_leaves_the_earlier_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    boxes(3).save(tmp_path / "shapes.npz")
+    before = (tmp_path / "shapes.npz").read_bytes()
+
+    def breaks_off(file, **arrays: object) -> None:
+        file.write(b"PK half")
+        raise OSError("No space left on device")
+
+    monkeypatch.setattr(np, "savez", breaks_off)
+    with pytest.raises(OSError, match="No space left"):
+        boxes(5).save(tmp_path / "shapes.npz")
+    assert (tmp_path / "shapes.npz").read_bytes() == before
+
+
 def test_stored_shapes_come_back_as_they_were(tmp_path: Path):
     shapes = boxes(5)
     shapes.save(tmp_path / "shapes.npz")

@@ -46,10 +46,19 @@ class ShapeStore:
         return np.unpackbits(bits[rows], axis=1).reshape(-1, *(self.resolution,) * 3).astype(bool)
 
     def save(self, path: Path) -> None:
+        """Whole or not at all: a store that is there is taken as it is by the next training."""
         path.parent.mkdir(parents=True, exist_ok=True)
-        np.savez(
-            path, resolution=self.resolution, fine=self.fine, coarse=self.coarse, colors=self.colors, starts=self.starts
-        )
+        beside = path.with_name(f".{path.name}")
+        with beside.open("wb") as file:
+            np.savez(
+                file,
+                resolution=self.resolution,
+                fine=self.fine,
+                coarse=self.coarse,
+                colors=self.colors,
+                starts=self.starts,
+            )
+        beside.replace(path)
 
     @classmethod
     def load(cls, path: Path) -> ShapeStore:

@@ -241,7 +241,9 @@ def make_data(
             continue
         images, labels = make_chunk(few, np.random.default_rng([seed, index]), evaluator, codec, resolution)
         np.save(target.with_suffix(".npy"), images)
-        target.write_text(json.dumps([asdict(one) for one in labels]))
+        beside = target.with_name(f".{target.name}")
+        beside.write_text(json.dumps([asdict(one) for one in labels]))
+        beside.replace(target)  # a chunk that is there is never made again, so it is there whole
 
 
 def _chosen(split: Split, seed: int, half: int | None) -> Iterator[Design]:
