@@ -97,6 +97,12 @@ def train(
     trained = train(resolved, folder, resume=resume is not None, command=command_line())
     if trained:
         print(f"→ {trained}")
+    if int(os.environ.get("WORLD_SIZE", "1")) > 1:
+        # All is written. Threads of process groups that sharded weights still hold can abort the interpreter's way out, and a
+        # launcher would call that a failed run.
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(0)
 
 
 def warm_start(config: Positional[Path], out: Path | None = None, set: tuple[str, ...] = ()) -> None:
