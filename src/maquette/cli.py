@@ -58,10 +58,13 @@ def generate(
         image=image,
     ):
         for thought in filter(None, made.reasoning):
-            print(
-                "".join(c if c.isprintable() or c in "\n\t" else "\ufffd" for c in thought)
-            )  # no control of the terminal
+            print(shown_as_text(thought))
         print(f"→ {made.path}")
+
+
+def shown_as_text(words: str) -> str:
+    """What a model said, without what would control a terminal."""
+    return "".join(c if c.isprintable() or c in "\n\t" else "\ufffd" for c in words)
 
 
 def train(
@@ -98,8 +101,8 @@ def train(
     if trained:
         print(f"→ {trained}")
     if int(os.environ.get("WORLD_SIZE", "1")) > 1:
-        # All is written. Threads of process groups that sharded weights still hold can abort the interpreter's way out, and a
-        # launcher would call that a failed run.
+        # All is written. The interpreter's way out was once seen to abort in a process of many (threads of torch's that were still
+        # running, as far as can be told), and a launcher calls that a failed run.
         sys.stdout.flush()
         sys.stderr.flush()
         os._exit(0)

@@ -42,7 +42,7 @@ def evaluate(
         compat_3dgen_r1: Also what the paper's published script computes, under names that say what it is.
         judges: A judges file (configs/full/judges.yaml is one to start from): its models score geometry, semantics and texture.
     """
-    from maquette.evaluation.results import markdown_table
+    from maquette.evaluation.entries import entries_of, markdown_table
     from maquette.evaluation.served import open_judges
     from maquette.evaluation.systems import evaluate_folder, evaluate_model, is_mesh_folder, load_pretrained
     from maquette.runs import source_of
@@ -59,7 +59,7 @@ def evaluate(
     else:
         source, more = source_of(model), {"seed": seed, "answers": answers}
         done = evaluate_model(source.model, suite, folder, stages=source.stages, codec=source.codec, **more, **settings)
-    print(markdown_table([done]) + f"\n→ {folder}")
+    print(markdown_table(entries_of([done])) + f"\n→ {folder}")
 
 
 def report(

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from maquette.evaluation.curves import curves, grouped
+from maquette.evaluation.entries import entries_of, markdown_table
 from maquette.evaluation.metrics import Interval
 from maquette.evaluation.panel import panel
 from maquette.evaluation.report import write_report
@@ -18,7 +19,6 @@ from maquette.evaluation.results import (
     ObjectResult,
     difference,
     load_evaluation,
-    markdown_table,
     save_evaluation,
 )
 
@@ -70,7 +70,7 @@ def test_the_page_holds_everything_and_asks_the_network_for_nothing(tmp_path: Pa
     assert 'src="http' not in text and 'href="http' not in text and "/*DATA*/" not in text
     assert curves(run) == {"reward": [[0.0, 1.0]]}
     assert "| tuned |" in (tmp_path / "report.md").read_text()
-    assert markdown_table([evaluation("base", 0.0)]).count("\n") == 3
+    assert markdown_table(entries_of([evaluation("base", 0.0)])).count("\n") == 3
 
 
 def test_every_measure_stands_in_a_level_of_the_report():

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from itertools import pairwise
@@ -11,47 +10,17 @@ from pathlib import Path
 
 import numpy as np
 
-from maquette.evaluation.metrics import Interval, PairedTest, bootstrap_nested, paired_test
+from maquette.evaluation.entries import Entry, markdown_table
+from maquette.evaluation.metrics import PairedTest, paired_test
 from maquette.evaluation.results import (
     MEASURES,
     Evaluation,
     Measure,
-    cell,
     load_evaluation,
     measures_of,
     null_nan,
     summary,
 )
-
-
-@dataclass(frozen=True)
-class Entry:
-    """One system: its evaluations with one seed or several, whose means over the seeds stand on the board."""
-
-    system: str
-    runs: tuple[Evaluation, ...]
-
-    def means(self, measure: Measure) -> dict[str, float]:
-        """By prompt: the mean over the seeds, of prompts that every seed has."""
-        values = [{r.id: measure.value(r) for r in run.objects} for run in self.runs]
-        found = {id: [run.get(id, math.nan) for run in values] for id in values[0]}
-        return {id: float(np.mean(each)) for id, each in found.items() if not any(map(math.isnan, each))}
-
-    def interval(self, measure: Measure) -> Interval | None:
-        """With one seed over objects, with several over seeds and objects; None where nothing is measured."""
-        if len(self.runs) == 1:
-            return self.runs[0].interval(measure)
-        values = [{r.id: measure.value(r) for r in run.objects} for run in self.runs]
-        ids = list(self.means(measure))
-        return bootstrap_nested(np.array([[run[id] for id in ids] for run in values])) if ids else None
-
-    @property
-    def title(self) -> str:
-        return self.system if len(self.runs) == 1 else f"{self.system} ({len(self.runs)} seeds)"
-
-    @property
-    def failures(self) -> int:
-        return sum(r.failed for run in self.runs for r in run.objects)
 
 
 @dataclass(frozen=True)
@@ -129,7 +98,7 @@ def write_leaderboard(out: Path, places: Sequence[Path], rank_by: str = "alignme
     boards = build_boards(find_evaluations(places), rank_by)
     parts = ["# Leaderboard"]
     for board in boards:
-        parts += [f"## {board.suite}", board.how, _table(board), _comparisons(board)]
+        parts += [f"## {board.suite}", board.how, markdown_table(board.systems), _comparisons(board)]
     out.parent.mkdir(parents=True, exist_ok=True)
     out.write_text("\n\n".join(part for part in parts if part) + "\n")
     data = [
@@ -144,36 +113,6 @@ def write_leaderboard(out: Path, places: Sequence[Path], rank_by: str = "alignme
     ]
     out.with_suffix(".json").write_text(json.dumps(null_nan(data), indent=1))
     return out
-
-
-def _table(board: Board) -> str:
-    """A row per system, a column per measure with its 95 % interval; distances of whole sets are means over the seeds."""
-    runs = [run for entry in board.systems for run in entry.runs]
-    measures = measures_of(runs)
-    distances = tuple(dict.fromkeys(name for run in runs for name in run.distances))
-    titles = ["system", *(m.title for m in measures), "kernel distance ×100", *distances]
-    lines = ["| " + " | ".join(titles) + " |", "|" + "---|" * len(titles)]
-    for entry in board.systems:
-        cells = [cell(entry.interval(m)) + _judged(entry, m) for m in measures]
-        sets = [_set_cell([run.kernel_distance for run in entry.runs])]
-        sets += [_set_cell([run.distances[name] for run in entry.runs if name in run.distances]) for name in distances]
-        lines.append("| " + " | ".join([entry.title, *cells, *sets]) + " |")
-    return "\n".join(lines) + "\n"
-
-
-def _judged(entry: Entry, measure: Measure) -> str:
-    """Of how many answers a judge's mean is, where it left some out."""
-    values = [measure.value(r) for run in entry.runs for r in run.objects] if measure.judge else []
-    given = sum(not math.isnan(value) for value in values)
-    return f" ({given} of {len(values)} judged)" if given < len(values) else ""
-
-
-def _set_cell(found: Sequence[Interval]) -> str:
-    """One seed's interval, or the mean over several: their sets have objects in common, so no interval speaks for all."""
-    if len(found) < 2:
-        return cell(found[0] if found else None)
-    value = float(np.mean([interval.value for interval in found]))
-    return "–" if math.isnan(value) else f"{value:.3f}"
 
 
 def _numbers(entry: Entry) -> dict[str, object]:

@@ -6,8 +6,9 @@ import json
 import math
 from collections.abc import Mapping, Sequence
 
+from maquette.evaluation.entries import entries_of, markdown_table
 from maquette.evaluation.metrics import Interval
-from maquette.evaluation.results import Evaluation, cell, markdown_table
+from maquette.evaluation.results import Evaluation, cell
 
 WORST = 5
 
@@ -17,11 +18,11 @@ def report_text(
 ) -> str:
     """`panels` are the judges' of each evaluation, as `panel` gives them."""
     categories = sorted({r.category for e in evaluations for r in e.objects if r.category})
-    parts = [f"# {title}", *notes, markdown_table(evaluations), *_failures(evaluations)]
+    parts = [f"# {title}", *notes, markdown_table(entries_of(evaluations)), *_failures(evaluations)]
     parts += [part for e, levels in zip(evaluations, panels, strict=True) for part in _judges(e, levels)]
     parts += ["## Worst answers by text alignment", *(_worst(e) for e in evaluations)]
     for category in categories:
-        parts += [f"## {category}", markdown_table([e.only(category) for e in evaluations])]
+        parts += [f"## {category}", markdown_table(entries_of([e.only(category) for e in evaluations]))]
     parts += ["## Provenance", *(_made(e) for e in evaluations)]
     return "\n\n".join(part.strip() for part in parts) + "\n"
 

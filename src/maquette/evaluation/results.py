@@ -243,26 +243,6 @@ def null_nan(value: object) -> object:
     return value
 
 
-def markdown_table(evaluations: Sequence[Evaluation]) -> str:
-    """The headline table: a row per system, a column per measure with its 95 % interval."""
-    measures = measures_of(evaluations)
-    distances = tuple(dict.fromkeys(name for e in evaluations for name in e.distances))
-    titles = ["system", *(m.title for m in measures), "kernel distance ×100", *distances]
-    lines = ["| " + " | ".join(titles) + " |", "|" + "---|" * len(titles)]
-    for e in evaluations:
-        cells = [cell(e.interval(m)) + _judged_share(e, m) for m in measures]
-        sets = [cell(e.kernel_distance), *(cell(e.distances.get(name)) for name in distances)]
-        lines.append("| " + " | ".join([e.system, *cells, *sets]) + " |")
-    return "\n".join(lines) + "\n"
-
-
-def _judged_share(evaluation: Evaluation, measure: Measure) -> str:
-    """Of how many objects a judge's mean is, where it left some out: means over other objects are not comparable."""
-    interval = evaluation.interval(measure) if measure.judge else None
-    whole = len(evaluation.objects)
-    return f" ({interval.n} of {whole} judged)" if interval and interval.n < whole else ""
-
-
 def cell(interval: Interval | None) -> str:
     """An interval in a table; – where there is nothing, the bare value where it has no interval."""
     if interval is None or math.isnan(interval.value):

@@ -2,29 +2,20 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 
 import numpy as np
 from jaxtyping import Float
 
+from maquette.evaluation.entries import matrix, shared_ids
 from maquette.evaluation.metrics import Interval, bootstrap_nested
-from maquette.evaluation.results import MEASURES, Evaluation, Measure
+from maquette.evaluation.results import MEASURES, Evaluation
 from maquette.studies.grid import FEWEST_SEEDS, REWARDS_PAID, Claim
 
 Found = Mapping[str, Mapping[int, Evaluation]]
 """Evaluations by row and seed."""
 Paid = Mapping[str, Mapping[int, float]]
 """The mean of all rewards at the end of a training, by row and seed."""
-
-
-def matrix(
-    evaluations: Sequence[Evaluation], measure: Measure, ids: Sequence[str], category: str = ""
-) -> Float[np.ndarray, "s n"]:
-    """The measure by seed and object, of objects that every seed has; a failed answer has its worst value."""
-    rows = [{r.id: measure.value(r) for r in e.objects if not category or r.category == category} for e in evaluations]
-    kept = [id for id in ids if all(not math.isnan(row.get(id, math.nan)) for row in rows)]
-    return np.array([[row[id] for id in kept] for row in rows]).reshape(len(rows), len(kept))
 
 
 def verdict(claim: Claim, found: Found, paid: Paid | None = None) -> tuple[str, Interval | None]:
@@ -35,6 +26,7 @@ def verdict(claim: Claim, found: Found, paid: Paid | None = None) -> tuple[str, 
     if not seeds:
         return "not run", None
     if claim.measure == REWARDS_PAID:
+        # A training has one such number and no objects: seeds alone are drawn. (A single column would have no interval.)
         gains = np.array([[float(better[s]) - float(worse[s])] * 2 for s in seeds])  # type: ignore[arg-type]
     else:
         gains = _gains(claim, [found[claim.better][s] for s in seeds], [found[claim.worse][s] for s in seeds])
@@ -51,20 +43,14 @@ def _gains(claim: Claim, better: Sequence[Evaluation], worse: Sequence[Evaluatio
     measure = next(m for m in MEASURES if m.name == claim.measure)
     sign = 1.0 if measure.higher_is_better else -1.0
     everything = [*better, *worse]
-    ids = [r.id for r in worse[0].objects]
     inside = "" if claim.more_than_others else claim.category
-    both = matrix(
-        everything, measure, ids, inside
-    )  # of objects that all have: what either side lacks is left out of both
+    both = matrix(everything, measure, inside)  # of objects that all have: what either side lacks is left out of both
     gains = sign * (both[: len(better)] - both[len(better) :])
     if not claim.more_than_others or not gains.size:
         return gains
-    categories = {r.id: r.category for r in worse[0].objects}
-    rows = [{r.id for r in e.objects if not math.isnan(measure.value(r))} for e in everything]
-    kept = [id for id in ids if all(id in row for row in rows)]
-    chosen = np.array([categories[id] == claim.category for id in kept])
+    categories = {r.id: r.category for r in everything[0].objects}
+    chosen = np.array([categories[id] == claim.category for id in shared_ids(everything, measure)])
     if chosen.all() or not chosen.any():
         return gains[:, :0]
     # Weighted so that the mean over all objects is the mean inside the category minus the mean outside.
-    weights = np.where(chosen, len(kept) / chosen.sum(), -len(kept) / (~chosen).sum())
-    return gains * weights
+    return gains * np.where(chosen, len(chosen) / chosen.sum(), -len(chosen) / (~chosen).sum())

@@ -11,10 +11,10 @@ from typing import Any
 
 import numpy as np
 
-from maquette.evaluation.metrics import Interval, bootstrap_nested
+from maquette.evaluation.entries import nested_interval
 from maquette.evaluation.results import MEASURES, Evaluation, Measure, load_evaluation
 from maquette.evaluation.results import cell as shown
-from maquette.studies.claims import Found, Paid, matrix, verdict
+from maquette.studies.claims import Found, Paid, verdict
 from maquette.studies.grid import Cell, Claim, Row, Study
 from maquette.studies.page_html import page_html
 from maquette.studies.queue import is_done, replace_text
@@ -41,12 +41,6 @@ def results_of(cells: Sequence[Cell], out: Path) -> dict[str, dict[int, Evaluati
         if is_done(folder):
             found.setdefault(one.row.name, {})[one.seed] = load_evaluation(folder / "evaluation")
     return found
-
-
-def interval(evaluations: Sequence[Evaluation], measure: Measure, category: str = "") -> Interval | None:
-    """Over seeds and objects; None where nothing is measured."""
-    values = matrix(evaluations, measure, [r.id for r in evaluations[0].objects], category)
-    return bootstrap_nested(values) if values.size else None
 
 
 def paid_of(cells: Sequence[Cell], out: Path, key: str = "rewards") -> dict[str, dict[int, float]]:
@@ -108,12 +102,12 @@ def _row(
     if not runs:
         why = f"not run: {row.needs}" if row.needs else _failure(row, cells, out)
         return [row.name, steps, "–", "0", why, *["–"] * (width - 1), *paper]
-    values = [shown(interval(runs, m)) for m in measures]
+    values = [shown(nested_interval(runs, m)) for m in measures]
     if study.split:
         main = next(m for m in MEASURES if m.name == DECIDES)
         others = sorted({r.category for e in runs for r in e.objects} - {study.split})
-        values.append(shown(interval(runs, main, study.split)))
-        values.append(shown(interval([_without(e, study.split) for e in runs], main)) if others else "–")
+        values.append(shown(nested_interval(runs, main, study.split)))
+        values.append(shown(nested_interval([_without(e, study.split) for e in runs], main)) if others else "–")
     return [
         row.name,
         steps,

@@ -94,17 +94,18 @@ def _drop_if_stale(claim: Path, now: float) -> None:
     Between the look and the renaming another process may have done the same and made a claim of its own; what was renamed is
     therefore looked at again, and put back where it is not the one that was stale.
     """
+    seen = _token(claim)  # before the look: a claim that is made after it has another token
+    grave = claim.with_name(f".claim-{uuid.uuid4().hex}")
     try:
         if now - claim.stat().st_mtime < STALE_SECONDS and not _died_here(claim):
             return
-        stale = _token(claim)
-        grave = claim.with_name(f".claim-{uuid.uuid4().hex}")
         claim.rename(grave)
-        if _token(grave) != stale:
+        if _token(grave) != seen:
             os.link(grave, claim)
-        grave.unlink()
     except (FileNotFoundError, FileExistsError):
         return
+    finally:
+        grave.unlink(missing_ok=True)
 
 
 def _died_here(claim: Path) -> bool:

@@ -225,8 +225,8 @@ function gallery() {
     const side = el("div", { className: "side" }, ...o.answers.map((a, i) => (shown.has(i) ? answerBlock(a, i) : "")).filter(Boolean));
     return el("article", { className: "card" }, el("p", { className: "text" }, o.text), tag, side);
   }));
-  const solid = chosen.filter((o) => o.answers.some((a) => a.mesh)).length;
-  $("shown").textContent = chosen.length ? `${Math.min(limit, chosen.length)} of ${chosen.length}` + (solid < chosen.length ? `; ${solid} can be turned in 3D, more would not fit the page` : "") : "none";
+  const some = (what) => chosen.filter((o) => o.answers.some(what)).length, solid = some((a) => a.mesh), made = some((a) => !a.failed);
+  $("shown").textContent = chosen.length ? `${Math.min(limit, chosen.length)} of ${chosen.length}` + (solid < made ? `; ${solid} can be turned in 3D, more would not fit the page` : "") : "none";
   $("more").hidden = limit >= chosen.length;
 }
 
