@@ -85,6 +85,7 @@ def train(
     """
     from maquette.config_file import load_config
     from maquette.runs import is_full_size
+    from maquette.training.distributed import end_process
     from maquette.training.full_plan import plan_full
     from maquette.training.loop import train
     from maquette.training.parts import load_parts
@@ -101,11 +102,7 @@ def train(
     if trained:
         print(f"→ {trained}")
     if int(os.environ.get("WORLD_SIZE", "1")) > 1:
-        # All is written. The interpreter's way out was once seen to abort in a process of many (threads of torch's that were still
-        # running, as far as can be told), and a launcher calls that a failed run.
-        sys.stdout.flush()
-        sys.stderr.flush()
-        os._exit(0)
+        end_process()
 
 
 def warm_start(config: Positional[Path], out: Path | None = None, set: tuple[str, ...] = ()) -> None:

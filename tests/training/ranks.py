@@ -21,7 +21,7 @@ from maquette.config import AlgorithmConfig, Config, DynamicConfig, OptimiserCon
 from maquette.evaluation.networks import load_evaluators
 from maquette.policy.sharding import whole
 from maquette.tracking import Stopwatch, Trackers
-from maquette.training.distributed import Processes
+from maquette.training.distributed import Processes, end_process
 from maquette.training.dynamic import RunState
 from maquette.training.loop import collect_groups, make_learner, run, train_step
 from maquette.training.parts import Parts
@@ -145,3 +145,4 @@ if __name__ == "__main__":
     group = Processes.join()
     everything(Path(sys.argv[1]), group)
     group.leave()
+    end_process()
