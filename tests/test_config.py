@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from maquette.config import CodecConfig, Config, ScorersConfig, WarmStartConfig
+from maquette.config import Config
 from maquette.config_file import dump_config, leaves, load_config
+from maquette.config_supervised import CodecConfig, ScorersConfig, WarmStartConfig
 
 CONFIGS = Path(__file__).resolve().parents[1] / "configs"
 KINDS = {

@@ -15,7 +15,7 @@ SOURCE = ROOT / "src" / "maquette"
 
 ORDER: tuple[set[str], ...] = (
     {"types"},
-    {"protocols", "config"},
+    {"protocols", "config", "config_supervised"},
     {"config_checks"},
     {"config_file"},
     {"runs"},

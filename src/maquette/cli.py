@@ -113,8 +113,8 @@ def warm_start(config: Positional[Path], out: Path | None = None, set: tuple[str
         out: The run's folder; by default runs/NAME of the config.
         set: Overrides, e.g. --set steps=20.
     """
-    from maquette.config import WarmStartConfig
     from maquette.config_file import load_config
+    from maquette.config_supervised import WarmStartConfig
     from maquette.policy.warm_start import Recipe, warm_start
 
     c = load_config(config, set, kind=WarmStartConfig)
@@ -133,8 +133,8 @@ def train_codec(config: Positional[Path], out: Path | None = None, set: tuple[st
         set: Overrides, e.g. --set steps=20.
     """
     from maquette.codec.train import Recipe, train_codec
-    from maquette.config import CodecConfig
     from maquette.config_file import load_config
+    from maquette.config_supervised import CodecConfig
 
     c = load_config(config, set, kind=CodecConfig)
     folder = out or Path("runs") / config.stem
@@ -154,8 +154,8 @@ def train_scorers(
         set: Overrides, e.g. --set steps=20.
         evaluators: The evaluators: other data, another seed, another architecture.
     """
-    from maquette.config import ScorersConfig
     from maquette.config_file import load_config
+    from maquette.config_supervised import ScorersConfig
     from maquette.evaluation.train import train_evaluators
     from maquette.rewards.train import train_scorers
 

@@ -205,6 +205,10 @@ class Config:
     """g: answers per prompt."""
     temperature: float = 1.0
     """Of the rollouts, and of every log-prob."""
+    answered_in: int = 1
+    """Parts in which a step's prompts are answered one after the other: less memory, and something to do while judges work."""
+    judged_beside: bool = False
+    """Each stage of each part is scored on a thread of its own while the next one is decoded: for judges that compute elsewhere."""
     seed: int = 0
     """Of prompt order and sampling; same seed, same machine: same run."""
     stages: tuple[StageSpec, ...] = (COARSE, FINE)
@@ -241,59 +245,3 @@ class Config:
     """The newest k stay."""
     track: tuple[Literal["trackio", "wandb", "tensorboard"], ...] = ()
     """Trackers beside the JSON lines that are always written."""
-
-
-@dataclass(frozen=True)
-class CodecConfig:
-    """`maquette train-codec CONFIG`: see codec/train.py."""
-
-    train_shapes: int = 24000
-    """Objects of train compositions, fine and coarse."""
-    heldout_shapes: int = 512
-    """Objects of held-out compositions that measure it."""
-    steps: int = 4500
-    """Optimiser steps."""
-    batch: int = 16
-    """Objects per step."""
-    learning_rate: float = 4e-3
-    """Peak learning rate."""
-    seed: int = 0
-    """Of weights, data and order."""
-
-
-@dataclass(frozen=True)
-class WarmStartConfig:
-    """`maquette warm-start CONFIG`: see policy/warm_start.py."""
-
-    steps: int = 2500
-    """Optimiser steps."""
-    batch_size: int = 32
-    """Sequences per step, drawn from every chain that will be compared."""
-    lr: float = 3e-3
-    """Peak learning rate."""
-    cooldown: int = 1200
-    """Last steps, in which the rate falls to zero."""
-    objects: int = 20000
-    """Train compositions in the pool."""
-    start: str = ""
-    """A policy to go on from (tiny, or a folder); empty: from nothing."""
-    codec: str = "tiny"
-    """Whose codes are learnt."""
-    seed: int = 0
-    """Of weights, data and order."""
-
-
-@dataclass(frozen=True)
-class ScorersConfig:
-    """`maquette train-scorers CONFIG`: see rewards/train.py."""
-
-    steps: int = 3200
-    """Optimiser steps."""
-    objects: int = 7000
-    """Train compositions rendered for it."""
-    held_out: int = 400
-    """Held-out compositions that measure it."""
-    codec: str = "tiny"
-    """Scorers judge what went through codec, mesher and renderer; empty: shapes as they are."""
-    seed: int = 0
-    """Of weights, data and order."""

@@ -11,8 +11,8 @@ from maquette.config import AlgorithmConfig, Config, DynamicConfig, StageSpec
 def check(config: Config) -> None:
     """ValueError for a tree that cannot be run, before any time is spent."""
     _check_chain(config.stages)
-    least = {"group_size": 2, "prompts_per_step": 1, "steps": 1, "checkpoint_every": 1, "keep_checkpoints": 1}
-    least |= {"probe_every": 0, "probe_prompts": 1}
+    ones = ("prompts_per_step", "answered_in", "steps", "checkpoint_every", "keep_checkpoints", "probe_prompts")
+    least = dict.fromkeys(ones, 1) | {"group_size": 2, "probe_every": 0}
     for key, bound in least.items():
         if asdict(config)[key] < bound:
             raise ValueError(f"{key} is {asdict(config)[key]}; it must be at least {bound}.")

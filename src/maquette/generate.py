@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -37,13 +37,15 @@ def generate(
     paint_text: Literal["prompt", "reasoning"] = "prompt",
     painter: GaussianPainter | None = None,
     clock: Stopwatch | None = None,
+    drawn: Callable[[Generation], None] | None = None,
 ) -> Generation:
     """`group_size` answers to every prompt, each a chain of `stages`; every stage decoded, meshed and drawn.
 
     `paint_text`: what a mesher that paints by text is told of an answer; an answer without reasoning is painted by its prompt.
     `painter` draws the colours of painted stages in the mesher's place.
     A stage's own `max_reasoning` takes the place of the sampling's. Malformed or empty answers are data (`failed`). `clock`
-    gathers seconds under `decode`, `shape` and `render`. ValueError: no prompts, an empty prompt, an unknown instruction.
+    gathers seconds under `decode`, `shape` and `render`; `drawn` is called after each
+    stage with the answers so far. ValueError: no prompts, an empty prompt, an unknown instruction.
     """
     clock = clock or Stopwatch()
     if not prompts:
@@ -62,14 +64,12 @@ def generate(
         asked = [text for text in requests for _ in range(group_size)]
         said = [own or text for own, text in zip(written.reasoning, asked, strict=True)]
         texts = said if paint_text == "reasoning" else asked
-        drawn = _shown(written, stage, codec, mesher, texts, cameras, render_size, antialias, clock)
-        if painter is not None and stage.paint == "colour":
-            with clock("render"):
-                rgb = painter.paint(drawn.voxels, texts, cameras, render_size)
-            drawn = replace(drawn, views=replace(drawn.views, rgb=rgb))
-        outputs.append(drawn)
+        outputs.append(_shown(written, stage, codec, mesher, texts, cameras, render_size, antialias, painter, clock))
         rows.append(rollouts)
-    return Generation(tuple(prompts), group_size, interleave(rows), tuple(outputs), warnings)
+        so_far = Generation(tuple(prompts), group_size, interleave(rows), tuple(outputs), warnings)
+        if drawn is not None:
+            drawn(so_far)
+    return so_far
 
 
 @dataclass(frozen=True)
@@ -144,6 +144,7 @@ def _shown(
     cameras: Cameras,
     size: int,
     antialias: bool,
+    painter: GaussianPainter | None,
     clock: Stopwatch,
 ) -> StageOutput:
     """From codes to pictures."""
@@ -153,6 +154,8 @@ def _shown(
         meshes = tuple(mesher.mesh(voxels, texts))
     with clock("render"):
         views = render(meshes, cameras, size=size, antialias=antialias, paint=stage.paint)
+        if painter is not None and stage.paint == "colour":
+            views = replace(views, rgb=painter.paint(voxels, texts, cameras, size))
     codes = written.codes.masked_fill(torch.from_numpy(failed)[:, None], -1)
     return StageOutput(stage.name, written.reasoning, codes, failed, voxels, meshes, views)
 

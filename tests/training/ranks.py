@@ -23,9 +23,10 @@ from maquette.policy.sharding import whole
 from maquette.tracking import Stopwatch, Trackers
 from maquette.training.distributed import Processes, end_process
 from maquette.training.dynamic import RunState
-from maquette.training.loop import collect_groups, make_learner, run, train_step
+from maquette.training.loop import make_learner, run, train_step
 from maquette.training.parts import Parts
 from maquette.training.probe import Probe
+from maquette.training.rollout import collect_groups
 from tests.tiny import PROMPTS
 from tests.training.toys import Choosy, LowCodes, Redness, micro_config, micro_parts
 

@@ -7,6 +7,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import torch
+from jaxtyping import Float
+from torch import Tensor
 
 from maquette.config import StageSpec
 from maquette.protocols import Reward
@@ -20,6 +22,9 @@ from maquette.rewards.parts import Parts
 from maquette.rewards.preference import Preference
 from maquette.rewards.scorers import SCORERS, Reduce
 from maquette.types import Generation, Scores
+
+StageScores = dict[str, Float[Tensor, " a"]]
+"""By the name of the reward."""
 
 REWARDS: dict[str, Callable[[Path, Reduce], Reward]] = {
     "preference": Preference.load,
@@ -65,15 +70,21 @@ class Ensemble:
                 f"the ensemble judges {len(self.stages)} stages, the answers have {len(generation.stages)}; "
                 "build it from the stages that generate() was given"
             )
+        return self.joined(generation, [self.score_stage(generation, s) for s in range(len(self.stages))])
+
+    def score_stage(self, generation: Generation, stage: int) -> StageScores:
+        """What the judges of one stage say, by name; later stages need not be there yet."""
+        return {reward.name: reward.score(generation, stage) for reward in self.stages[stage]}
+
+    def joined(self, generation: Generation, said: Sequence[StageScores]) -> Scores:
+        """All stages as one; NaN in what a judge said is `missing`, elsewhere it is a part that the stage does not use."""
         names = self.names
-        answers = len(generation.prompts) * generation.group_size
-        values = torch.full((len(names), answers, len(self.stages)), torch.nan)
+        values = torch.full((len(names), len(generation.prompts) * generation.group_size, len(self.stages)), torch.nan)
         missing = torch.zeros_like(values, dtype=torch.bool)
-        for s, rewards in enumerate(self.stages):
-            for reward in rewards:
-                k = names.index(reward.name)
-                values[k, :, s] = reward.score(generation, s)
-                missing[k, :, s] = values[k, :, s].isnan()
+        for s, parts in enumerate(said):
+            for name, own in parts.items():
+                values[names.index(name), :, s] = own
+                missing[names.index(name), :, s] = own.isnan()
         failed = torch.stack([torch.from_numpy(output.failed) for output in generation.stages], 1)
         return Scores(names, values, missing, failed)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import resource
 import signal
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict
 from pathlib import Path
@@ -18,22 +18,20 @@ from torch import Tensor
 
 from maquette.config import Config
 from maquette.config_file import dump_config
-from maquette.generate import generate
 from maquette.policy.model import Policy
-from maquette.protocols import Sampling
 from maquette.rewards.judges_file import read_judges
 from maquette.tracking import Stopwatch, Trackers, make_run_folder, open_trackers, provenance, read_metrics, tell
 from maquette.training.advantages import mix, returns, stage_advantages
 from maquette.training.checkpoint import list_checkpoints, load_checkpoint, load_run, save_checkpoint
 from maquette.training.distributed import Processes
-from maquette.training.dynamic import Collected, RunState, collect
-from maquette.training.groups import Answered
+from maquette.training.dynamic import Collected, RunState
 from maquette.training.live import Monitor
 from maquette.training.parts import Parts, load_parts, shared_by
 from maquette.training.probe import look
+from maquette.training.rollout import collect_groups
 from maquette.training.samples import best_of, choose_samples, log_samples, reasoning_lengths, summary, variety
 from maquette.training.update import Learner, make_optimizer, set_learning_rate, update
-from maquette.types import Generation, Prompt, Scores
+from maquette.types import Scores
 
 FREE_KEYS = ("steps", "probe_every", "probe_prompts", "sample_every", "checkpoint_every", "keep_checkpoints", "track")
 """May differ when a run is resumed: they change how long it runs and what is written, never a number."""
@@ -178,64 +176,6 @@ def describe_step(config: Config, collected: Collected, processes: Processes) ->
     unlike = {name: float(np.average([one[name] for one in varieties], weights=groups)) for name in varieties[0]}
     means = summary([stage.name for stage in config.stages], collected.scores, torch.cat(lengths))
     return means | unlike | best_of(collected.scores, config.stages, config.group_size)
-
-
-def collect_groups(config: Config, parts: Parts, step: int, state: RunState, clock: Stopwatch) -> Collected:
-    """The step's batch of groups: rolled out and scored, in several rounds where sampling is dynamic."""
-
-    def answer(prompts: tuple[Prompt, ...], number: int) -> Answered:
-        mine = parts.processes.shares(len(prompts))[parts.processes.rank]
-        generation = roll_out(
-            config,
-            parts,
-            prompts[mine.start : mine.stop] or prompts[:1],
-            step,
-            clock,
-            number=number,
-            first_row=mine.start * config.group_size,
-        )
-        with clock("score"):
-            return Answered(generation, parts.ensemble.score(generation))
-
-    return collect(
-        answer,
-        parts.prompts,
-        config.stages,
-        state,
-        settings=config.dynamic,
-        size=config.prompts_per_step,
-        seed=config.seed,
-        mixing=config.algorithm.mixing,
-        processes=parts.processes,
-    )
-
-
-def roll_out(
-    config: Config,
-    parts: Parts,
-    prompts: Sequence[Prompt],
-    step: int,
-    clock: Stopwatch,
-    *,
-    number: int = 0,
-    first_row: int = 0,
-) -> Generation:
-    """Answers of a step's round; their random numbers are a function of seed, step, round, and their place in the whole round."""
-    seed = config.seed * 1_000_003 + step + (number << 40)
-    return generate(
-        prompts,
-        config.stages,
-        engine=parts.engine,
-        codec=parts.codec,
-        mesher=parts.mesher,
-        cameras=parts.cameras,
-        group_size=config.group_size,
-        sampling=Sampling(temperature=config.temperature, seed=seed, first_row=first_row),
-        render_size=config.render_size,
-        paint_text=config.paint_text,
-        painter=parts.painter,
-        clock=clock,
-    )
 
 
 def ranking(config: Config, scores: Scores) -> Float64[Tensor, " a"]:
