@@ -14,16 +14,13 @@ from __future__ import annotations
 import json
 import math
 import tempfile
-import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import numpy as np
 import torch
 import tyro
+from judge_server import ANSWERS, answering
 from machine import RESULTS, machine, write
 from transformers import CLIPConfig, CLIPModel
 
@@ -44,16 +41,6 @@ CLIPS = {
     "hps (ViT-H/14)": (1280, 32, 5120, 16, 1024),
 }
 """Width, layers, MLP, heads and joint size of the vision towers."""
-ANSWERS = {
-    "unified": "Alignment Score (1-5): 3\nCoherence Score (1-5): 3\nStyle Score (1-5): 3",
-    "unified_think": "Geometric Alignment Score (1-5): 3",
-    "judge_category": '{"shown": "chair", "asked": "chair", "match": 1}',
-    "judge_alignment": '{"reasons": "a chair", "alignment": 0.5}',
-    "judge_geometry": '{"outline": 0.5, "appearance": 0.5, "parts": 0.5}',
-    "judge_appearance": '{"colour": 0.5, "material": 0.5, "texture": 0.5}',
-    "judge_parts": '{"parts": [{"name": "leg", "count": 4, "exists": 1, "completeness": 0.5}]}',
-    "point_parts": '{"parts": [{"name": "leg", "count": 4, "exists": 1, "completeness": 0.5}]}',
-}
 
 
 def shown(answers: int, size: int) -> Generation:
@@ -77,38 +64,6 @@ def shown(answers: int, size: int) -> Generation:
         views,
     )
     return Generation(made[0].prompts, answers, made[0].rollouts, (stage,))
-
-
-class Server(ThreadingHTTPServer):
-    """Takes as many connections at once as are asked for; with the usual five, others wait a second for TCP to try again."""
-
-    request_queue_size = 128
-
-
-@contextmanager
-def answering(text: str) -> Iterator[str]:
-    """A judge's address that says one thing at once."""
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            self.rfile.read(int(self.headers["Content-Length"]))
-            raw = json.dumps({"choices": [{"message": {"content": text}}]}).encode()
-            self.send_response(200)
-            self.send_header("Content-Length", str(len(raw)))
-            self.end_headers()
-            self.wfile.write(raw)
-
-        def log_message(self, *_: object) -> None: ...
-
-    server = Server(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{server.server_port}/v1"
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()
 
 
 def timed(work: object) -> float:
