@@ -56,7 +56,7 @@ def config_with(judges: Path) -> Config:
 def measured(config: Config, parts: Parts, step: int) -> tuple[dict[str, float], torch.Tensor]:
     """Wall seconds, those of decoding, drawing and waiting for scores, and the scores."""
     clock, begun = Stopwatch(), time.perf_counter()
-    found = answered(config, parts, parts.prompts[: config.prompts_per_step], step, clock)
+    found = answered(config, parts, parts.prompts[: config.prompts_per_step], step, clock, pieces=config.answered_in)
     wall = time.perf_counter() - begun
     return {"wall": wall, **clock.seconds}, found.scores.values
 

@@ -163,6 +163,11 @@ def full_size_rows() -> list[str]:
         asked = [row["requests_per_second"] for row in judged]
         text = f"tiny scorers {min(own):.0f} to {max(own):.0f}; {clip}; our side of a judge {min(asked):.0f} to {max(asked):.0f} requests/s"
         lines.append(f"| rewards, views a second, {result['threads']} threads | {text} | reward_throughput.py |")
+    if result := read("overlap"):
+        text = ", ".join(f"{way} {row['wall']:.1f} s" for way, row in result["ways"].items())
+        lines.append(
+            f"| a step's answers with a judge of {result['seconds per question']:g} s a question, judged … the decoding | {text} | overlap.py |"
+        )
     return lines
 
 

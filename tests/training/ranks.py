@@ -35,10 +35,20 @@ LAYOUTS = ("replicated", "sharded")
 
 
 def unclipped(**changes: object) -> Config:
-    """Three prompts, so that two processes have unlike shares, in micro-batches of a few rows; gradients are left as they are."""
+    """Three prompts, so that two processes have unlike shares (of which one cannot be answered in two parts, as it should be), in
+    micro-batches of a few rows; gradients are left as they are.
+    """
     optimiser = OptimiserConfig(lr=1e-3, warmup_steps=1, micro_batch_tokens=300, max_grad_norm=1e9)
     return micro_config(
-        prompts_per_step=3, steps=3, optimiser=optimiser, checkpoint_every=1, sample_every=1, probe_every=2, **changes
+        prompts_per_step=3,
+        answered_in=2,
+        judged_beside=True,
+        steps=3,
+        optimiser=optimiser,
+        checkpoint_every=1,
+        sample_every=1,
+        probe_every=2,
+        **changes,
     )
 
 

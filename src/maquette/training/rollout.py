@@ -22,9 +22,13 @@ def collect_groups(config: Config, parts: Parts, step: int, state: RunState, clo
     """The step's batch of groups: rolled out and scored, in several rounds where sampling is dynamic."""
 
     def answer(prompts: tuple[Prompt, ...], number: int) -> Answered:
-        mine = parts.processes.shares(len(prompts))[parts.processes.rank]
+        shares = parts.processes.shares(len(prompts))
+        mine = shares[parts.processes.rank]
         own = prompts[mine.start : mine.stop] or prompts[:1]
-        return answered(config, parts, own, step, clock, number=number, first_row=mine.start * config.group_size)
+        # sharded weights are fetched together for every decoding, so that all divide what they have into as many parts
+        pieces = min(config.answered_in, *(max(1, len(share)) for share in shares))
+        first_row = mine.start * config.group_size
+        return answered(config, parts, own, step, clock, pieces=pieces, number=number, first_row=first_row)
 
     return collect(
         answer,
@@ -46,30 +50,30 @@ def answered(
     step: int,
     clock: Stopwatch,
     *,
+    pieces: int = 1,
     number: int = 0,
     first_row: int = 0,
 ) -> Answered:
-    """Scored answers to this process's prompts of a round, in `config.answered_in` parts. The clock's `score` is the time one waits.
+    """Scored answers to this process's prompts of a round, in so many pieces. The clock's `score` is the time one waits.
 
-    Random numbers are a function of seed, step, round, and a row's place in the whole round, whatever the parts.
+    Random numbers are a function of seed, step, round, and a row's place in the whole round, whatever the pieces.
     """
-    pieces: list[Generation] = []
+    made: list[Generation] = []
     with Scoring(parts.ensemble, beside=config.judged_beside) as scoring:
-        for start, some in divided(prompts, config.answered_in):
+        for start, some in divided(prompts, pieces):
             row = first_row + start * config.group_size
-            pieces.append(roll_out(config, parts, some, step, clock, scoring, number=number, first_row=row))
+            made.append(roll_out(config, parts, some, step, clock, scoring, number=number, first_row=row))
         with clock("score"):
-            scores = [parts.ensemble.joined(piece, said) for piece, said in zip(pieces, scoring.said(), strict=True)]
-    rounds = [Answered(piece, own) for piece, own in zip(pieces, scores, strict=True)]
+            scores = [parts.ensemble.joined(piece, said) for piece, said in zip(made, scoring.said(), strict=True)]
+    rounds = [Answered(piece, own) for piece, own in zip(made, scores, strict=True)]
     if len(rounds) == 1:
         return rounds[0]
-    return gather_groups(rounds, [(i, group) for i, one in enumerate(pieces) for group in range(len(one.prompts))])
+    return gather_groups(rounds, [(i, group) for i, one in enumerate(made) for group in range(len(one.prompts))])
 
 
-def divided(prompts: Sequence[Prompt], parts: int) -> list[tuple[int, Sequence[Prompt]]]:
-    """Consecutive parts of sizes unlike by at most one, each with its first place; no more of them than prompts."""
-    parts = min(parts, len(prompts))
-    edges = [len(prompts) * i // parts for i in range(parts + 1)]
+def divided(prompts: Sequence[Prompt], pieces: int) -> list[tuple[int, Sequence[Prompt]]]:
+    """Consecutive pieces of sizes unlike by at most one, each with its first place; there are at least as many prompts."""
+    edges = [len(prompts) * i // pieces for i in range(pieces + 1)]
     return [(a, prompts[a:b]) for a, b in pairwise(edges)]
 
 
