@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -9,7 +10,7 @@ from maquette.config_file import load_config
 from maquette.evaluation.report import write_report
 from maquette.evaluation.systems import evaluate_model
 from maquette.making import make
-from maquette.runs import is_shipped, source_of
+from maquette.runs import SHIPPED, is_shipped, source_of
 from maquette.tracking import make_run_folder, provenance, tell
 from maquette.training.loop import train
 
@@ -22,10 +23,6 @@ NOTES = (
     "The tuned policy has taken only a few steps: look at how the parts move, not at how far they have come.",
     "What measures here never rewarded: other networks, other training data, other seeds.",
 )
-LONG = {
-    True: "The shipped policy took 75 steps from the same base (data/policy-rl/card.json): more than these, still few.",
-    False: "This checkout carries no trained policy; base and tuned stand alone.",
-}
 
 
 def quickstart(out: Path, config: Path | None = None, *, command: str = "") -> Path:
@@ -33,7 +30,7 @@ def quickstart(out: Path, config: Path | None = None, *, command: str = "") -> P
     make_run_folder(out)
     shipped = is_shipped("tiny-rl")
     tell("1/4  Objects from the shipped policy")
-    for path in make_wishes(out / "objects", model="tiny-rl" if shipped else "tiny"):
+    for path in make_wishes(out / "objects", WISHES, model="tiny-rl" if shipped else "tiny"):
         tell(f"     → {path}")
     tell("2/4  A few steps of Hi-GRPO from the shipped base")
     run = out / "hi-grpo"
@@ -43,11 +40,19 @@ def quickstart(out: Path, config: Path | None = None, *, command: str = "") -> P
     models = {"base": "tiny", "tuned": str(run)} | ({"shipped": "tiny-rl"} if shipped else {})
     systems = evaluate_all(out, models, command)
     tell("4/4  Report")
-    notes = (*NOTES, LONG[shipped])
+    notes = (*NOTES, about_shipped(shipped))
     return write_report(out / "report.html", systems, title="Maquette quickstart", runs=[run], notes=notes)
 
 
-def make_wishes(folder: Path, wishes: Sequence[str] = WISHES, *, model: str) -> list[Path]:
+def about_shipped(shipped: bool) -> str:
+    """Where the third system of the report comes from, by its card."""
+    if not shipped:
+        return "This checkout carries no trained policy; base and tuned stand alone."
+    card = json.loads((SHIPPED["tiny-rl"] / "card.json").read_text())
+    return f"The shipped policy took {card['steps']} steps from the same base ({SHIPPED['tiny-rl'].name}/card.json): more than these."
+
+
+def make_wishes(folder: Path, wishes: Sequence[str], *, model: str) -> list[Path]:
     """A GLB and a picture of each wish."""
     made = []
     for number, wish in enumerate(wishes):
