@@ -16,7 +16,6 @@ minutes where a seed of 75 steps (`--set steps=75`) took 17 to 21.
 from __future__ import annotations
 
 import json
-import math
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
@@ -24,10 +23,12 @@ from typing import Annotated
 import numpy as np
 import torch
 import tyro
+from rl_table import table
 
 from maquette.config_file import load_config
-from maquette.evaluation.metrics import Interval, bootstrap_mean, paired_difference
-from maquette.evaluation.results import MEASURES, Evaluation, load_evaluation
+from maquette.evaluation.entries import matrix
+from maquette.evaluation.metrics import bootstrap_nested
+from maquette.evaluation.results import Evaluation, load_evaluation, measures_of
 from maquette.evaluation.systems import evaluate_model
 from maquette.policy.model import load_policy
 from maquette.runs import SHIPPED, source_of
@@ -48,66 +49,45 @@ def train_seed(config: Path, seed: int, overrides: tuple[str, ...]) -> Path:
     return folder
 
 
-def evaluated(name: str, model: str, chain_of: str, suite: str, seed: int) -> Evaluation:
+def evaluated(name: str, model: str, chain_of: str, suite: str, seed: int, temperature: float) -> Evaluation:
     """The evaluation of a system with one sampling seed; made if it is not there."""
-    folder = RUNS / "evaluations" / f"{name}-{suite}-{seed}"
+    folder = RUNS / "evaluations" / f"{name}-{suite}-{seed}-at-{temperature:g}"
     if not (folder / "evaluation.json").is_file():
         folder.mkdir(parents=True, exist_ok=True)
         source = source_of(chain_of)
-        evaluate_model(model, suite, folder, stages=source.stages, codec=source.codec, seed=seed, system=name)
+        evaluate_model(
+            model,
+            suite,
+            folder,
+            stages=source.stages,
+            codec=source.codec,
+            seed=seed,
+            temperature=temperature,
+            system=name,
+        )
     return load_evaluation(folder)
 
 
-def per_object(evaluations: list[Evaluation], measure: str) -> dict[str, float]:
-    """Each object's mean over the evaluations (seeds); objects that a prompt does not ask of are left out."""
-    value = next(m.value for m in MEASURES if m.name == measure)
-    columns = [{r.id: value(r) for r in e.objects} for e in evaluations]
-    means = {id: float(np.mean([c[id] for c in columns])) for id in columns[0]}
-    return {id: v for id, v in means.items() if not math.isnan(v)}
-
-
 def summarise(systems: dict[str, list[Evaluation]]) -> dict[str, object]:
-    """Measures of each system, and paired differences to `base`, with 95 % intervals over objects."""
+    """Measures of each system, and paired differences to `base` (same seed, same object), with 95 % intervals over seeds and objects."""
     summary: dict[str, object] = {}
-    for name, evaluations in systems.items():
+    for name, runs in systems.items():
         row: dict[str, object] = {}
-        for measure in MEASURES:
-            values = per_object(evaluations, measure.name)
-            if not values:
+        for measure in measures_of([run for every in systems.values() for run in every]):
+            values = matrix(runs, measure)
+            if not values.size:
                 continue
-            entry = {"value": asdict(bootstrap_mean(np.array(list(values.values()))))}
-            base = per_object(systems["base"], measure.name)
+            row[measure.name] = {"value": asdict(bootstrap_nested(values))}
             if name != "base":
-                pairs = np.array([(values[id], base[id]) for id in values if id in base])
-                entry["difference"] = asdict(paired_difference(pairs[:, 0], pairs[:, 1]))
-            row[measure.name] = entry
-        distances = [e.kernel_distance for e in evaluations]
+                both = matrix([*runs, *systems["base"]], measure)  # of the objects that all of them have measured
+                row[measure.name]["difference"] = asdict(bootstrap_nested(both[: len(runs)] - both[len(runs) :]))
+        distances = [run.kernel_distance for run in runs]
         row["kernel_distance"] = {
             "seeds": [asdict(d) for d in distances],
             "mean": float(np.mean([d.value for d in distances])),
         }
         summary[name] = row
     return summary
-
-
-def table(summary: dict[str, object]) -> str:
-    """Markdown: a row per measure, a column per system, the paired difference behind it."""
-    names = list(summary)
-    lines = ["| measure | " + " | ".join(names) + " |", "|" + "---|" * (len(names) + 1)]
-    for measure in MEASURES:
-        if not any(measure.name in row for row in summary.values()):
-            continue
-        cells = []
-        for name in names:
-            entry = summary[name].get(measure.name)
-            text = f"{Interval(**entry['value'])}" if entry else "–"
-            if entry and "difference" in entry:
-                text += f"; {entry['difference']['value']:+.3f} [{entry['difference']['low']:+.3f}, {entry['difference']['high']:+.3f}]"
-            cells.append(text)
-        lines.append(f"| {measure.title} {'↑' if measure.higher_is_better else '↓'} | " + " | ".join(cells) + " |")
-    kernel = [f"{summary[n]['kernel_distance']['mean']:.3f}" for n in names]
-    lines.append("| kernel distance ×100 ↓ (mean over seeds) | " + " | ".join(kernel) + " |")
-    return "\n".join(lines) + "\n"
 
 
 def ship(config: Path, seed: int) -> None:
@@ -126,7 +106,9 @@ def ship(config: Path, seed: int) -> None:
         "seconds": round(sum(float(line["seconds/step"]) for line in lines)),
         "kl": round(float(lines[-1]["kl"]), 4),
         "mean of all seeds": {
-            name: row["difference"] for name, row in measured["summary"][config.stem].items() if "difference" in row
+            name: row["difference"]
+            for name, row in measured["summary"]["1"][config.stem].items()
+            if "difference" in row
         },
         "suite": measured["suite"],
         **provenance(f"python benchmarks/rl.py --ship {seed}"),
@@ -139,6 +121,7 @@ def main(
     seeds: tuple[int, ...] = (0, 1, 2),
     set: tuple[str, ...] = (),
     suite: str = "mini",
+    temperatures: tuple[float, ...] = (1.0, 0.7),
     train_only: int | None = None,
     evaluate_only: bool = False,
     control: Path | None = None,
@@ -152,6 +135,7 @@ def main(
         seeds: One run each.
         set: Overrides of the config, e.g. steps=80.
         suite: What to evaluate on.
+        temperatures: Of the answers that are evaluated: the one that it learns at, and the one that the README uses.
         train_only: Only train this seed.
         evaluate_only: Take the runs as they are.
         control: A policy that had the same compute as more supervised training (`maquette warm-start` continued).
@@ -165,23 +149,27 @@ def main(
     if train_only is not None:
         return
     chain = str(folders[seeds[0]])
-    jobs = {
-        "base": lambda s: evaluated("base", "tiny", chain, suite, s),
-        config.stem: lambda s: evaluated(f"{config.stem}-{s}", str(folders[s] / "policy"), chain, suite, s),
-    }
+    models = {"base": lambda s: "tiny", config.stem: lambda s: str(folders[s] / "policy")}
     if control is not None:
-        jobs["control"] = lambda s: evaluated("control", str(control), chain, suite, s)
-    if system and system not in jobs:
-        raise ValueError(f"There is no system {system!r} here; there are {', '.join(jobs)}.")
-    systems = {name: [job(s) for s in seeds] for name, job in jobs.items() if system in ("", name)}
+        models["control"] = lambda s: str(control)
+    if system and system not in models:
+        raise ValueError(f"There is no system {system!r} here; there are {', '.join(models)}.")
+    chain, tables = str(folders[seeds[0]]), {}
+    for temperature in temperatures:
+        runs = {
+            name: [evaluated(f"{name}-{s}", model(s), chain, suite, s, temperature) for s in seeds]
+            for name, model in models.items()
+            if system in ("", name)
+        }
+        tables[f"{temperature:g}"] = runs
     if system:
         return
-    summary = summarise(systems)
+    summary = {temperature: summarise(runs) for temperature, runs in tables.items()}
     record = {"suite": suite, "seeds": seeds, "summary": summary, **provenance("python benchmarks/rl.py")}
     RESULTS.mkdir(parents=True, exist_ok=True)
     (RESULTS / "rl.json").write_text(json.dumps(record, indent=1, default=str))
-    (RESULTS / "rl.md").write_text(table(summary))
-    print(table(summary))
+    for temperature, rows in summary.items():
+        print(f"temperature {temperature}\n{table(rows)}")
 
 
 if __name__ == "__main__":

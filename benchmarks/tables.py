@@ -9,9 +9,11 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import tyro
+from rl_table import table
 
 from maquette.studies.grid import STUDIES
 
@@ -77,10 +79,10 @@ def networks() -> str:
     return "\n".join(lines) + "\n"
 
 
-def rl() -> str:
-    """Base, RL and control on what was not rewarded."""
-    path = RESULTS / "rl.md"
-    return path.read_text() if path.is_file() else "not run\n"
+def rl(temperature: str) -> str:
+    """Base, RL and control on what was not rewarded, sampled at a temperature."""
+    result = read("rl")
+    return table(result["summary"][temperature]) if result else "not run\n"
 
 
 def speed() -> str:
@@ -245,7 +247,8 @@ TABLES: dict[str, Callable[[], str]] = {
     "codec": codec,
     "scorers": scorers,
     "networks": networks,
-    "rl": rl,
+    "rl": partial(rl, "1"),
+    "rl-cool": partial(rl, "0.7"),
     "speed": speed,
     "growth": growth,
     "sight": sight,
@@ -257,10 +260,10 @@ def main(check: bool = False) -> None:
     """Rewrite or compare."""
     for page in PAGES:
         before = text = page.read_text()
-        for name, table in TABLES.items():
+        for name, made in TABLES.items():
             part = re.compile(rf"<!-- begin {name} -->.*?<!-- end {name} -->", re.S)
             if part.search(text):
-                block = f"<!-- begin {name} -->\n{table()}<!-- end {name} -->"
+                block = f"<!-- begin {name} -->\n{made()}<!-- end {name} -->"
                 text = part.sub(lambda _, block=block: block, text)
         if check and text != before:
             raise SystemExit(f"{page.name} differs from benchmarks/results; run python benchmarks/tables.py")

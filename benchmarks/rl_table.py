@@ -1,0 +1,35 @@
+"""The table of benchmarks/results/rl.json: a row per measure, a column per system."""
+
+from __future__ import annotations
+
+from maquette.evaluation.metrics import Interval
+from maquette.evaluation.results import MEASURES
+
+
+def table(summary: dict[str, object]) -> str:
+    """Markdown: a row per measure, a column per system, the paired difference behind it."""
+    lines = ["| measure | " + " | ".join(summary) + " |", "|" + "---|" * (len(summary) + 1)]
+    for measure in MEASURES:
+        entries = [row.get(measure.name) for row in summary.values()]
+        if any(entries):
+            arrow = "↑" if measure.higher_is_better else "↓"
+            lines.append(f"| {measure.title} {arrow} | " + " | ".join(map(cell_of, entries)) + " |")
+    kernel = []
+    for row in summary.values():
+        own = row["kernel_distance"]
+        each = ", ".join(f"{d['value']:.2f} [{d['low']:.2f}, {d['high']:.2f}]" for d in own["seeds"])
+        kernel.append(f"{own['mean']:.3f}; {each}")
+    lines.append("| kernel distance ×100 ↓, mean; each seed | " + " | ".join(kernel) + " |")
+    return "\n".join(lines) + "\n"
+
+
+def cell_of(entry: dict[str, dict[str, float]] | None) -> str:
+    """Value with its interval; behind it the difference, in bold where its interval does not hold 0."""
+    if entry is None:
+        return "–"
+    text = f"{Interval(**entry['value'])}"
+    if "difference" not in entry:
+        return text
+    own = entry["difference"]
+    words = f"{own['value']:+.3f} [{own['low']:+.3f}, {own['high']:+.3f}]"
+    return f"{text}; {words}" if own["low"] <= 0 <= own["high"] else f"{text}; **{words}**"
