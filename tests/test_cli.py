@@ -52,6 +52,45 @@ def test_an_unknown_config_key_names_the_nearest(tmp_path: Path):
     fails_with(["train", "run.yaml"], "'group_siez'", "did you mean 'group_size'", cwd=tmp_path)
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["generate", "a chair", "--out", "taken/chair.glb"],
+        ["generate", "a chair", "--out", "chair.glb", "--picture", "taken/chair.png"],
+        ["encode", "chair.glb", "--out", "taken/codes.json"],
+        ["decode", "codes.json", "--out", "taken/chair.glb"],
+        ["decode", "codes.json", "--out", "folder.glb"],
+        ["score", "chair.glb", "--prompt", "a chair", "--picture", "taken/chair.png"],
+        ["report", "one", "two", "--out", "taken/report.html"],
+        ["leaderboard", "one", "--out", "taken/board.md"],
+        ["export", "tiny", "--out", "taken/model"],
+        ["convert-codec", "3DVQVAE.bin", "--out", "taken/codec"],
+        ["evaluate", "tiny", "--out", "taken/run"],
+        ["train-codec", "codec.yaml", "--out", "taken/run"],
+        ["train-scorers", "codec.yaml", "--out", "taken/run"],
+        ["warm-start", "codec.yaml", "--out", "taken/run"],
+    ],
+    ids=" ".join,
+)
+def test_where_nothing_can_be_written_is_said_before_any_time_is_spent(
+    words: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    (tmp_path / "taken").write_text("a file where a folder should be")
+    (tmp_path / "codec.yaml").write_text("seed: 1\n")
+    (tmp_path / "folder.glb").mkdir()
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "argv", ["maquette", *words])
+    start = time.monotonic()
+    with pytest.raises(SystemExit) as ended:
+        main()
+    said = capsys.readouterr().err.strip()
+    assert ended.value.code == 1 and said.count("\n") == 0 and ("taken" in said or "folder.glb is a folder" in said), (
+        said
+    )
+    assert time.monotonic() - start < 30
+    assert {path.name for path in tmp_path.iterdir()} == {"taken", "codec.yaml", "folder.glb"}
+
+
 def test_a_missing_config_is_one_line(tmp_path: Path):
     fails_with(["train", "absent.yaml"], "absent.yaml", cwd=tmp_path)
 

@@ -135,9 +135,10 @@ def train_codec(config: Positional[Path], out: Path | None = None, set: tuple[st
     from maquette.codec.train import Recipe, train_codec
     from maquette.config_file import load_config
     from maquette.config_supervised import CodecConfig
+    from maquette.tracking import make_run_folder
 
     c = load_config(config, set, kind=CodecConfig)
-    folder = out or Path("runs") / config.stem
+    folder = make_run_folder(out or Path("runs") / config.stem)
     recipe = Recipe(steps=c.steps, batch=c.batch, learning_rate=c.learning_rate)
     train_codec(folder, recipe=recipe, train_shapes=c.train_shapes, heldout_shapes=c.heldout_shapes, seed=c.seed)
     print(f"→ {folder}")
@@ -158,9 +159,10 @@ def train_scorers(
     from maquette.config_supervised import ScorersConfig
     from maquette.evaluation.train import train_evaluators
     from maquette.rewards.train import train_scorers
+    from maquette.tracking import make_run_folder
 
     c = load_config(config, set, kind=ScorersConfig)
-    folder = out or Path("runs") / ("evaluators" if evaluators else "scorers")
+    folder = make_run_folder(out or Path("runs") / ("evaluators" if evaluators else "scorers"))
     sizes = {"objects": c.objects, "held_out": c.held_out, "steps": c.steps, "seed": c.seed}
     train = train_evaluators if evaluators else train_scorers
     figures = train(folder=folder / "weights", data=folder / "data", codec=c.codec, **sizes)

@@ -27,7 +27,9 @@ def encode(
     """
     from maquette.codec.voxel_codec import VoxelCodec
     from maquette.shape.files import read_mesh
+    from maquette.tracking import output_file
 
+    output_file(out)
     shapes = VoxelCodec.load(codec)
     codes = shapes.encode(shapes.voxelise(read_mesh(mesh), convention or None))[0].tolist()
     out.write_text(json.dumps({"codec": codec, "codes": codes}) + "\n")
@@ -45,9 +47,11 @@ def decode(codes: Positional[Path], out: Path = Path("shape.glb"), codec: str = 
     import torch
 
     from maquette.codec.voxel_codec import VoxelCodec
-    from maquette.shape.files import write_mesh
+    from maquette.shape.files import check_writable_kind, write_mesh
     from maquette.shape.surface import SurfaceMesher
+    from maquette.tracking import output_file
 
+    check_writable_kind(output_file(out))
     numbers = torch.tensor(read_codes(codes))[None]
     write_mesh(SurfaceMesher().mesh(VoxelCodec.load(codec).decode(numbers))[0], out)
     print(f"→ {out}")
@@ -61,7 +65,9 @@ def convert_codec(source: Positional[str], out: Path = Path("codec")) -> None:
         out: The folder to write.
     """
     from maquette.codec.published import convert_codec
+    from maquette.tracking import make_run_folder
 
+    make_run_folder(out.parent)
     shapes = convert_codec(source, out)
     print(f"→ {out} ({shapes.codes_per_shape} codes of {shapes.codebook_size})")
 
@@ -75,7 +81,9 @@ def export(model: Positional[str], out: Path) -> None:
     """
     from maquette.policy.export import export_policy
     from maquette.runs import source_of
+    from maquette.tracking import make_run_folder
 
+    make_run_folder(out.parent)
     print(f"→ {export_policy(source_of(model).model, out)}")
 
 

@@ -77,7 +77,9 @@ def report(
         runs: Training runs whose curves are drawn.
     """
     from maquette.evaluation.report import write_report
+    from maquette.tracking import output_file
 
+    output_file(out)
     print(f"→ {write_report(out, systems, title=title, runs=runs)}")
 
 
@@ -92,7 +94,9 @@ def leaderboard(
         rank_by: The measure that orders it.
     """
     from maquette.evaluation.leaderboard import write_leaderboard
+    from maquette.tracking import output_file
 
+    output_file(out)
     print(f"→ {write_leaderboard(out, places, rank_by)}")
 
 

@@ -21,7 +21,7 @@ from maquette.rendering.rasterise import render
 from maquette.runs import source_of
 from maquette.shape.files import check_writable_kind, read_mesh, write_mesh
 from maquette.shape.surface import SurfaceMesher
-from maquette.tracking import make_run_folder, tell
+from maquette.tracking import output_file, tell
 from maquette.types import Generation, Mesh, Prompt, Rollouts, StageOutput, Voxels
 
 HERO_SIZE = 512
@@ -57,8 +57,8 @@ def make(
     if min(count, best_of) < 1:
         raise ValueError(f"-n and --best-of must be at least 1, not {count} and {best_of}.")
     check_writable_kind(out)
-    for folder in {file.parent for file in (out, picture) if file}:
-        make_run_folder(folder)  # before any time is spent
+    for file in filter(None, (out, picture)):
+        output_file(file)
     generation, stages = answer(
         text, model=model, answers=count * best_of, seed=seed, temperature=temperature, codec=codec, image=image
     )
@@ -134,6 +134,8 @@ def score_mesh(
     """
     from maquette.rewards.ensemble import build_ensemble  # see `choose`: `make` does without
 
+    if picture:
+        output_file(picture)
     mesh = centred(read_mesh(path))
     stages = (alone(rewards),) if rewards else source_of("tiny").stages
     generation = as_generation(mesh, text, stages, size=224 if judges else 64)

@@ -100,6 +100,14 @@ def make_run_folder(path: Path | str) -> Path:
     return folder
 
 
+def output_file(path: Path) -> Path:
+    """The path, whose folder can be written to; asked before any time is spent. ValueError otherwise, and for a folder."""
+    if path.is_dir():
+        raise ValueError(f"{path} is a folder; --out names a file, e.g. {path / 'it.glb'}.")
+    make_run_folder(path.parent)
+    return path
+
+
 def provenance(command: str = "") -> dict[str, str]:
     """Where a result comes from: command, git commit, time, machine and versions.
 
