@@ -156,6 +156,8 @@ class OptimiserConfig:
     """Decay of the second moment."""
     max_grad_norm: float = 1.0
     """Gradients are scaled down to this norm."""
+    average: float = 0.0
+    """Above 0: the policy that is saved is the running mean of the weights with this decay (training/averaging.py)."""
     micro_batch_tokens: int = 8192
     """Tokens (padding included) per forward pass: bounds the memory, changes no result."""
     precision: Literal["float32", "bfloat16"] = "float32"

@@ -16,6 +16,10 @@ def check(config: Config) -> None:
     for key, bound in least.items():
         if asdict(config)[key] < bound:
             raise ValueError(f"{key} is {asdict(config)[key]}; it must be at least {bound}.")
+    if not 0 <= config.optimiser.average < 1:
+        raise ValueError(
+            f"optimiser.average is {config.optimiser.average}; it must be 0 to below 1 (0: no mean is kept)."
+        )
     if config.temperature <= 0:
         raise ValueError(f"temperature is {config.temperature}; rollouts need one above 0.")
     if config.prompt_count < config.prompts_per_step:

@@ -53,9 +53,10 @@ def unclipped(**changes: object) -> Config:
 
 
 def several_updates() -> Config:
-    """Two passes of two minibatches over four prompts."""
+    """Two passes of two minibatches over four prompts; what is saved is the mean of the weights."""
     algorithm = AlgorithmConfig(kl_beta=0.001, updates_per_rollout=2, minibatches=2)
-    return replace(unclipped(algorithm=algorithm), prompts_per_step=4)
+    config = unclipped(algorithm=algorithm)
+    return replace(config, prompts_per_step=4, optimiser=replace(config.optimiser, average=0.5))
 
 
 def choosing(rule: Literal["exact", "band"] = "exact") -> Config:

@@ -21,6 +21,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from maquette.policy.sharding import like, overwrite, whole
+from maquette.training.averaging import KEY
 from maquette.training.distributed import Processes
 
 PATTERN = re.compile(r"step-(\d{6,})")
@@ -87,7 +88,11 @@ def load_checkpoint(path: Path, policy: nn.Module, optimizer: torch.optim.Optimi
     moments = {
         index: {
             "step": state[f"optimiser.{name}:step"],
-            **{key: like(state[f"optimiser.{name}:{key}"], parameter) for key in ("exp_avg", "exp_avg_sq")},
+            **{
+                key: like(state[f"optimiser.{name}:{key}"], parameter)
+                for key in ("exp_avg", "exp_avg_sq", KEY)
+                if f"optimiser.{name}:{key}" in state
+            },
         }
         for index, (name, parameter) in enumerate(policy.named_parameters())
         if f"optimiser.{name}:step" in state

@@ -22,6 +22,7 @@ from maquette.policy.model import Policy
 from maquette.rewards.judges_file import read_judges
 from maquette.tracking import Stopwatch, Trackers, make_run_folder, open_trackers, provenance, read_metrics, tell
 from maquette.training.advantages import mix, returns, stage_advantages
+from maquette.training.averaging import averaged
 from maquette.training.checkpoint import list_checkpoints, load_checkpoint, load_run, save_checkpoint
 from maquette.training.distributed import Processes
 from maquette.training.dynamic import Collected, RunState
@@ -90,7 +91,8 @@ def run(config: Config, parts: Parts, out: Path) -> Path:
                 if processes.first:
                     tell(f"Stopped at a checkpoint after step {done}; go on with --resume {out}.")
                 break
-    parts.policy.save(out / "policy", write=processes.first)
+    with averaged(learner.optimizer):
+        parts.policy.save(out / "policy", write=processes.first)
     return out / "policy"
 
 

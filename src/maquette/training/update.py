@@ -15,6 +15,7 @@ from maquette.policy.model import Outside
 from maquette.policy.sharding import whole
 from maquette.tracking import Stopwatch
 from maquette.training.advantages import token_advantages
+from maquette.training.averaging import remember
 from maquette.training.batches import denominators, micro_batch_rows, minibatch_rows, rows_of, take, token_weights
 from maquette.training.distributed import Processes
 from maquette.training.losses import LOSSES, Denominators, LossInputs, LossSettings, clip_fraction, divergence
@@ -171,6 +172,7 @@ def optimise(
         norm = clip_gradients(learner)
         _refuse_nonfinite("gradient norm", norm)
         learner.optimizer.step()
+        remember(learner.optimizer, learner.optimiser.average)
     return summarise(sums) | {"loss": sums["loss"], "grad_norm": norm}
 
 
