@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: install install-dev quickstart test test-slow lint
+.PHONY: install install-dev quickstart test test-slow lint weights
 
 install: .venv/.installed
 
@@ -33,3 +33,20 @@ lint: install-dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/pyright
+
+# The shipped weights from nothing: hours (each card says how long its training took). Each training is resumable; what it made is copied where the next one looks.
+DATA := src/maquette/data
+weights: install
+	$(BIN)/maquette train-codec configs/codec.yaml
+	cp runs/codec/card.json runs/codec/config.json runs/codec/model.safetensors $(DATA)/codec/
+	$(BIN)/maquette warm-start configs/warm-start.yaml
+	$(BIN)/maquette warm-start configs/warm-start-more.yaml
+	cp runs/warm-start-more/policy/* $(DATA)/policy-base/
+	$(BIN)/maquette train-scorers configs/scorers.yaml
+	cp runs/scorers/weights/* $(DATA)/scorers/
+	$(BIN)/maquette train-scorers configs/evaluators.yaml --evaluators
+	cp runs/evaluators/weights/* $(DATA)/evaluators/
+	$(BIN)/python -m maquette.prompts.suites
+	$(BIN)/maquette warm-start configs/warm-start-control.yaml --out runs/rl/control
+	$(BIN)/python benchmarks/rl.py --control runs/rl/control/policy
+	$(BIN)/python benchmarks/rl.py --ship 0
