@@ -22,10 +22,12 @@ def remember(optimizer: torch.optim.Optimizer, decay: float) -> None:
         return
     for group in optimizer.param_groups:
         for parameter in group["params"]:
-            state = optimizer.state.get(parameter, {})
+            if parameter.grad is None:
+                continue
+            state = optimizer.state[parameter]
             if KEY in state:
                 state[KEY].lerp_(parameter, 1 - decay)
-            elif state:
+            else:
                 state[KEY] = parameter.detach().clone()
 
 

@@ -21,7 +21,6 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from maquette.policy.sharding import like, overwrite, whole
-from maquette.training.averaging import KEY
 from maquette.training.distributed import Processes
 
 PATTERN = re.compile(r"step-(\d{6,})")
@@ -85,18 +84,11 @@ def load_checkpoint(path: Path, policy: nn.Module, optimizer: torch.optim.Optimi
     torch.set_rng_state(state.pop(RNG))
     names = [name for name, _ in policy.named_parameters()]
     load_weights(policy, {name: state[f"policy.{name}"] for name in names if f"policy.{name}" in state})
-    moments = {
-        index: {
-            "step": state[f"optimiser.{name}:step"],
-            **{
-                key: like(state[f"optimiser.{name}:{key}"], parameter)
-                for key in ("exp_avg", "exp_avg_sq", KEY)
-                if f"optimiser.{name}:{key}" in state
-            },
-        }
-        for index, (name, parameter) in enumerate(policy.named_parameters())
-        if f"optimiser.{name}:step" in state
-    }
+    moments = {}
+    for index, (name, parameter) in enumerate(policy.named_parameters()):
+        own = {key.partition(":")[2]: value for key, value in state.items() if key.startswith(f"optimiser.{name}:")}
+        if own:
+            moments[index] = {k: v if k == "step" else like(v, parameter) for k, v in own.items()}
     optimizer.load_state_dict({"state": moments, "param_groups": optimizer.state_dict()["param_groups"]})
     return step
 
@@ -124,7 +116,7 @@ def load_weights(policy: nn.Module, weights: Mapping[str, Tensor]) -> None:
 
 
 def gather_state(policy: nn.Module, optimizer: torch.optim.Optimizer, *, keep: bool = True) -> dict[str, Tensor]:
-    """Learning weights (tied ones once), AdamW's moments by name, torch's generator; nothing else is random in a run.
+    """Learning weights (tied ones once), the optimiser's moments by name, torch's generator; nothing else is random in a run.
 
     Frozen weights are the base's: written with every checkpoint they would be 15 GB of it. Whole tensors on the CPU. A process that
     does not `keep` them takes part in gathering each and holds none.
