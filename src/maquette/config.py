@@ -142,20 +142,18 @@ class DynamicConfig:
 
 @dataclass(frozen=True)
 class OptimiserConfig:
-    """From gradients to weights."""
+    """AdamW."""
 
-    rule: Literal["adamw", "sgd"] = "adamw"
-    """AdamW · SGD with momentum: its steps point where the gradient does, AdamW's also where it is all noise (docs/log.md)."""
     lr: float = 3e-5
-    """Learning rate; SGD wants some hundred times AdamW's."""
+    """Learning rate."""
     warmup_steps: int = 2
     """Steps of linear warm-up."""
     weight_decay: float = 0.0
     """Decoupled weight decay."""
     beta1: float = 0.9
-    """Decay of the first moment; SGD's momentum."""
+    """Decay of the first moment."""
     beta2: float = 0.99
-    """Decay of the second moment (AdamW)."""
+    """Decay of the second moment."""
     max_grad_norm: float = 1.0
     """Gradients are scaled down to this norm."""
     average: float = 0.0

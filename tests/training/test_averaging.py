@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Literal
 
 import pytest
 import torch
@@ -13,13 +12,12 @@ from maquette.config import Config, OptimiserConfig
 from maquette.config_file import load_config
 from maquette.training.averaging import KEY, averaged, remember
 from maquette.training.loop import run
-from maquette.training.update import make_optimizer
 from tests.training.test_loop import assert_same_run, numbers, weights
 from tests.training.toys import LowCodes, micro_config, micro_parts
 
 
-def averaging(decay: float, rule: Literal["adamw", "sgd"] = "adamw", **changes: object) -> Config:
-    optimiser = OptimiserConfig(rule=rule, lr=5e-3 if rule == "adamw" else 0.5, warmup_steps=1, average=decay)
+def averaging(decay: float, **changes: object) -> Config:
+    optimiser = OptimiserConfig(lr=5e-3, warmup_steps=1, average=decay)
     return micro_config(optimiser=optimiser, checkpoint_every=1, **changes)
 
 
@@ -37,9 +35,8 @@ def test_the_mean_is_that_of_the_weights_after_each_update(tmp_path: Path):
     assert any(not torch.equal(found, after[-1][name]) for name, found in weights(tmp_path / "mean").items())
 
 
-@pytest.mark.parametrize("rule", ["adamw", "sgd"])
-def test_a_resumed_run_has_the_same_mean(tmp_path: Path, rule: Literal["adamw", "sgd"]):
-    config = averaging(0.9, rule, steps=4)
+def test_a_resumed_run_has_the_same_mean(tmp_path: Path):
+    config = averaging(0.9, steps=4)
     run(config, micro_parts(config, LowCodes()), tmp_path / "whole")
     half = replace(config, steps=2)
     run(half, micro_parts(half, LowCodes()), tmp_path / "broken")
@@ -52,17 +49,6 @@ def test_averaging_changes_nothing_of_the_training(tmp_path: Path):
         config = averaging(decay, steps=3)
         run(config, micro_parts(config, LowCodes()), tmp_path / str(decay))
     assert numbers(tmp_path / "0.0") == numbers(tmp_path / "0.9")
-
-
-def test_sgd_moves_along_the_gradient_with_momentum():
-    weight = torch.nn.Parameter(torch.zeros(2))
-    module = torch.nn.Module()
-    module.weight = weight
-    optimizer = make_optimizer(module, OptimiserConfig(rule="sgd", lr=0.1, beta1=0.5))
-    for gradient in ([1.0, 4.0], [0.0, 0.0]):
-        weight.grad = torch.tensor(gradient)
-        optimizer.step()
-    torch.testing.assert_close(weight.detach(), torch.tensor([-0.15, -0.6]))
 
 
 def test_weights_come_back_after_a_look_at_their_means():

@@ -81,8 +81,7 @@ def memory_gib(config: Config, parts: Parts, stages: Sequence[StagePlan]) -> flo
     """Weights with gradients, moments and mean, one micro-batch's activations and logits, the cache of keys and values, the views."""
     model = parts.policy.model.config.get_text_config()
     weights = sum(parameter.numel() for parameter in parts.policy.parameters())
-    moments = 2 if config.optimiser.rule == "adamw" else 1
-    copies = 2 + moments + (parts.reference is not None) + (config.optimiser.average > 0)
+    copies = 4 + (parts.reference is not None) + (config.optimiser.average > 0)
     tokens = config.optimiser.micro_batch_tokens
     activations = tokens * (ACTIVATIONS * model.hidden_size * model.num_hidden_layers + 3 * parts.policy.codebook_size)
     answers = config.prompts_per_step * config.group_size

@@ -59,12 +59,10 @@ class Learner:
         return self.algorithm.updates_per_rollout * self.algorithm.minibatches == 1
 
 
-def make_optimizer(policy: nn.Module, settings: OptimiserConfig) -> torch.optim.Optimizer:
-    """Over every weight of the policy."""
-    own = {"lr": settings.lr, "weight_decay": settings.weight_decay}
-    if settings.rule == "sgd":
-        return torch.optim.SGD(policy.parameters(), momentum=settings.beta1, **own)
-    return torch.optim.AdamW(policy.parameters(), betas=(settings.beta1, settings.beta2), **own)
+def make_optimizer(policy: nn.Module, settings: OptimiserConfig) -> torch.optim.AdamW:
+    """AdamW over every weight of the policy."""
+    betas = (settings.beta1, settings.beta2)
+    return torch.optim.AdamW(policy.parameters(), lr=settings.lr, betas=betas, weight_decay=settings.weight_decay)
 
 
 def set_learning_rate(optimizer: torch.optim.Optimizer, settings: OptimiserConfig, step: int) -> float:
