@@ -23,7 +23,7 @@ from typing import Annotated
 import numpy as np
 import torch
 import tyro
-from rl_table import table
+from rl_tables import table
 
 from maquette.config_file import load_config
 from maquette.evaluation.entries import matrix

@@ -13,7 +13,7 @@ from functools import partial
 from pathlib import Path
 
 import tyro
-from rl_table import table
+from rl_tables import agreement_table, table
 
 from maquette.studies.grid import STUDIES
 
@@ -85,6 +85,12 @@ def rl(temperature: str) -> str:
     return table(result["summary"][temperature]) if result else "not run\n"
 
 
+def agreement() -> str:
+    """Which rewards agree with the evaluators."""
+    result = read("agreement")
+    return agreement_table(result) if result else "not run\n"
+
+
 def speed() -> str:
     """Seconds of one step, and the benchmarks against peers."""
     lines = ["| what | measured | script |", "|---|---|---|"]
@@ -94,6 +100,16 @@ def speed() -> str:
         lines.append(
             f"| one Hi-GRPO step, 4 prompts × 8 answers × 2 stages, {step['threads']} threads | {whole} | step.py |"
         )
+    if result := read("quickstart"):
+        took = {
+            name: f"{result[name]['seconds']:.0f} s, {result[name]['peak_gib']:.1f} GiB"
+            for name in ("quickstart", "test")
+            if name in result
+        }
+        lines += [
+            f"| `make {name}` in a fresh clone, packages there, {result['cores']} cores | {text} | quickstart.py |"
+            for name, text in took.items()
+        ]
     lines += decoding_rows() + trl_rows()
     if head := read("head_memory"):
         more = head["full_over_restricted"]
@@ -249,6 +265,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "networks": networks,
     "rl": partial(rl, "1"),
     "rl-cool": partial(rl, "0.7"),
+    "agreement": agreement,
     "speed": speed,
     "growth": growth,
     "sight": sight,

@@ -86,7 +86,7 @@ FINE = StageSpec(
     name="fine",
     instruction="visual-detail",
     sees=("prompt", "coarse.reasoning"),
-    rewards=RewardWeights(preference=1.0, alignment=1.0, appearance=1.0, aesthetic=1.0, parts=1.0),
+    rewards=RewardWeights(preference=0.5, alignment=2.0, appearance=0.5, aesthetic=0.5, parts=2.0),
 )
 
 

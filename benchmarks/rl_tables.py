@@ -1,4 +1,4 @@
-"""The table of benchmarks/results/rl.json: a row per measure, a column per system."""
+"""The tables of rl.json (a row per measure, a column per system) and of agreement.json (a row per reward, a column per evaluator)."""
 
 from __future__ import annotations
 
@@ -33,3 +33,16 @@ def cell_of(entry: dict[str, dict[str, float]] | None) -> str:
     own = entry["difference"]
     words = f"{own['value']:+.3f} [{own['low']:+.3f}, {own['high']:+.3f}]"
     return f"{text}; {words}" if own["low"] <= 0 <= own["high"] else f"{text}; **{words}**"
+
+
+def agreement_table(result: dict) -> str:
+    """Correlation within groups, and what the answer liked best is better by; the first line is chance, the last what perfect taste would bring."""
+    measures = list(result["mean"])
+    lines = ["| reward, or sum of rewards | " + " | ".join(measures) + " |", "|---" * (len(measures) + 1) + "|"]
+    lines.append("| any answer | " + " | ".join(f"{result['mean'][m]:.3f}" for m in measures) + " |")
+    for name, row in result["rewards"].items():
+        cells = [f"{row[m]['correlation']:+.2f}; {row[m]['gain_of_best']:+.3f}" for m in measures]
+        lines.append(f"| {name} | " + " | ".join(cells) + " |")
+    best = [f"+1; {result['best of each group'][m] - result['mean'][m]:+.3f}" for m in measures]
+    lines.append("| the evaluator itself | " + " | ".join(best) + " |")
+    return "\n".join(lines) + "\n"
