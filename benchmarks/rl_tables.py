@@ -36,7 +36,7 @@ def cell_of(entry: dict[str, dict[str, float]] | None) -> str:
 
 
 def agreement_table(result: dict) -> str:
-    """Correlation within groups, and what the answer liked best is better by; the first line is chance, the last what perfect taste would bring."""
+    """Correlation within groups, and the gain of the answer liked best; the last line is perfect taste."""
     measures = list(result["mean"])
     lines = ["| reward, or sum of rewards | " + " | ".join(measures) + " |", "|---" * (len(measures) + 1) + "|"]
     lines.append("| any answer | " + " | ".join(f"{result['mean'][m]:.3f}" for m in measures) + " |")

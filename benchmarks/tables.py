@@ -81,8 +81,8 @@ def networks() -> str:
 
 def rl(temperature: str) -> str:
     """Base, RL and control on what was not rewarded, sampled at a temperature."""
-    result = read("rl")
-    return table(result["summary"][temperature]) if result else "not run\n"
+    rows = read("rl").get("summary", {}).get(temperature)
+    return table(rows) if rows else "not run\n"
 
 
 def agreement() -> str:
@@ -100,16 +100,11 @@ def speed() -> str:
         lines.append(
             f"| one Hi-GRPO step, 4 prompts × 8 answers × 2 stages, {step['threads']} threads | {whole} | step.py |"
         )
-    if result := read("quickstart"):
-        took = {
-            name: f"{result[name]['seconds']:.0f} s, {result[name]['peak_gib']:.1f} GiB"
-            for name in ("quickstart", "test")
-            if name in result
-        }
-        lines += [
-            f"| `make {name}` in a fresh clone, packages there, {result['cores']} cores | {text} | quickstart.py |"
-            for name, text in took.items()
-        ]
+    result = read("quickstart")
+    for name in ("quickstart", "test"):
+        if name in result:
+            took = f"{result[name]['seconds']:.0f} s, {result[name]['peak_gib']:.1f} GiB"
+            lines.append(f"| `make {name}` in a fresh clone, {result['cores']} cores | {took} | quickstart.py |")
     lines += decoding_rows() + trl_rows()
     if head := read("head_memory"):
         more = head["full_over_restricted"]
