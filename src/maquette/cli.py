@@ -163,7 +163,7 @@ def train_scorers(
 
     c = load_config(config, set, kind=ScorersConfig)
     folder = make_run_folder(out or Path("runs") / ("evaluators" if evaluators else "scorers"))
-    sizes = {"objects": c.objects, "held_out": c.held_out, "steps": c.steps, "seed": c.seed}
+    sizes = {"objects": c.objects, "held_out": c.held_out, "steps": c.steps, "seed": c.seed, "command": command_line()}
     train = train_evaluators if evaluators else train_scorers
     figures = train(folder=folder / "weights", data=folder / "data", codec=c.codec, **sizes)
     print("\n".join(f"{name:<32}{value:.3f}" for name, value in figures.items()) + f"\n→ {folder / 'weights'}")

@@ -78,7 +78,7 @@ def test_both_recipes_from_nothing_to_loadable_files(tmp_path: Path) -> None:
     for name in REWARDS:
         assert load_reward(name, folder=folder).name == name
     assert "family_accuracy" in train_evaluators(folder=judges, **few)
-    assert json.loads((judges / "card.json").read_text())["seed"] == 0
+    assert json.loads((judges / "card.json").read_text())["seed"] == 100
     evaluators = load_evaluators(judges)
     nothing = Voxels(np.zeros((2, 32, 32, 32), bool), np.zeros((2, 32, 32, 32, 3), np.float32))
     views = render(SurfaceMesher().mesh(nothing), CAMERAS["maquette-6"], size=64)

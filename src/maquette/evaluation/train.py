@@ -40,6 +40,7 @@ def train_evaluators(
     held_out: int = 400,
     steps: int = 2500,
     seed: int = 0,
+    command: str = "",
 ) -> dict[str, float]:
     """Writes `alignment.safetensors`, `recogniser.safetensors` and `card.json` into `folder`; returns the held-out figures."""
     began = time.time()
@@ -63,8 +64,9 @@ def train_evaluators(
         {
             "what": "evaluators: alignment (dual encoder) and recogniser (family, counts, colours, features); they never reward",
             "data": f"{len(learnt)} train designs with odd seeds × 2 looks × 6 views, through codec {codec or 'none'}",
-            "command": f"maquette train-scorers configs/evaluators.yaml --evaluators --set steps={steps} objects={objects}",
-            "seed": seed,
+            "steps": steps,
+            "seed": seed + 100,
+            "seed of the objects": seed + 6,
             "seconds": round(time.time() - began),
             "held_out": figures,
             "held_out_objects": len(unseen),
@@ -73,6 +75,7 @@ def train_evaluators(
             "colors": tuple(COLORS),
             "words": words.listed,
         },
+        command,
     )
     return figures
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import json
-import subprocess
 import time
 from pathlib import Path
 
@@ -25,6 +24,7 @@ from maquette.rewards.scorers import SCORERS, QualityScorer, SemanticScorer
 from maquette.rewards.semantic_losses import Learner, semantic_loss
 from maquette.rewards.text import Words
 from maquette.rewards.weights import load_network, save_network
+from maquette.tracking import provenance
 
 DATA = Path("runs/scorer-data")
 HELD_OUT_SEED = 77
@@ -39,6 +39,7 @@ def train_scorers(
     held_out: int = 400,
     steps: int = 3200,
     seed: int = 0,
+    command: str = "",
 ) -> dict[str, float]:
     """Writes `semantic.safetensors`, `quality.safetensors` and `card.json` into `folder`; returns the held-out figures.
 
@@ -64,8 +65,9 @@ def train_scorers(
         {
             "what": "scorers: semantic (alignment, category, parts) and quality (preference, consistency, aesthetic)",
             "data": f"{len(learnt)} train designs of even seed × 5 looks × 6 views, through codec {codec or 'none'}",
-            "command": f"maquette train-scorers configs/scorers.yaml --set steps={steps} objects={objects}",
+            "steps": steps,
             "seed": seed,
+            "seed of the objects": seed + 7,
             "seconds": round(time.time() - began),
             "held_out": figures,
             "held_out_objects": len(unseen),
@@ -73,6 +75,7 @@ def train_scorers(
             "colors": tuple(COLORS),
             "words": words.listed,
         },
+        command,
     )
     return figures
 
@@ -117,9 +120,8 @@ def gather_words(data: Pictures) -> Words:
     return Words.gather([*texts, *kinds * 3])
 
 
-def write_card(folder: Path, card: dict[str, object]) -> None:
-    """`card.json`, with the commit that the weights were trained at."""
-    commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False)
-    card = {"commit": commit.stdout.strip() or "unknown", "date": time.strftime("%Y-%m-%d"), **card}
+def write_card(folder: Path, card: dict[str, object], command: str) -> None:
+    """`card.json`, with where the weights come from."""
     folder.mkdir(parents=True, exist_ok=True)
+    card = {**provenance(command), **card}
     (folder / "card.json").write_text(json.dumps(card, indent=1) + "\n")
