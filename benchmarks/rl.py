@@ -7,10 +7,10 @@
     python benchmarks/rl.py --evaluate-only --control runs/rl/control/policy
     python benchmarks/rl.py --ship 0            # seed 0 becomes the package's `tiny-rl`
 
-Writes benchmarks/results/rl.json and rl.md: each measure of the base, of RL (mean over seeds per object, intervals over objects)
-and of the control, with paired differences to the base. Intervals speak of these trainings, not of another seed. Every run of
-`configs/hi-grpo.yaml` is resumable; the control continues the supervised training from the base on the same data, 340 steps in 12
-minutes where a seed of 75 steps (`--set steps=75`) took 17 to 21.
+Writes benchmarks/results/rl.json: at each temperature every measure of the base, of RL and of the control, with paired differences to the
+base (same seed, same object); intervals are over seeds and objects, so that they speak of another training too. Every run of
+`configs/hi-grpo.yaml` is resumable. The control goes on from the base with supervised training on fresh objects, for about as long as a seed
+takes, the making of its objects included.
 """
 
 from __future__ import annotations
@@ -69,7 +69,10 @@ def evaluated(name: str, model: str, chain_of: str, suite: str, seed: int, tempe
 
 
 def summarise(systems: dict[str, list[Evaluation]]) -> dict[str, object]:
-    """Measures of each system, and paired differences to `base` (same seed, same object), with 95 % intervals over seeds and objects."""
+    """Measures of each system, with 95 % intervals over seeds and objects.
+
+    `difference` is to `base`, paired (same seed, same object); what was trained by RL has `over_control` too.
+    """
     summary: dict[str, object] = {}
     for name, runs in systems.items():
         row: dict[str, object] = {}
@@ -78,9 +81,11 @@ def summarise(systems: dict[str, list[Evaluation]]) -> dict[str, object]:
             if not values.size:
                 continue
             row[measure.name] = {"value": asdict(bootstrap_nested(values))}
-            if name != "base":
-                both = matrix([*runs, *systems["base"]], measure)  # of the objects that all of them have measured
-                row[measure.name]["difference"] = asdict(bootstrap_nested(both[: len(runs)] - both[len(runs) :]))
+            compared = {"base": {}, "control": {"difference": "base"}}
+            for field, other in compared.get(name, {"difference": "base", "over_control": "control"}).items():
+                if other in systems:
+                    both = matrix([*runs, *systems[other]], measure)  # of the objects that all of them have measured
+                    row[measure.name][field] = asdict(bootstrap_nested(both[: len(runs)] - both[len(runs) :]))
         distances = [run.kernel_distance for run in runs]
         row["kernel_distance"] = {
             "seeds": [asdict(d) for d in distances],

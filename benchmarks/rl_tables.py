@@ -7,18 +7,24 @@ from maquette.evaluation.results import MEASURES
 
 
 def table(summary: dict[str, object]) -> str:
-    """Markdown: a row per measure, a column per system, the paired difference behind it."""
-    lines = ["| measure | " + " | ".join(summary) + " |", "|" + "---|" * (len(summary) + 1)]
+    """Markdown: a row per measure, a column per system with its paired difference to the base, and RL's to the control at the end."""
+    trained = [name for name in summary if name not in ("base", "control")]
+    heads = [*summary, *(f"{name} over control" for name in trained if "control" in summary)]
+    lines = ["| measure | " + " | ".join(heads) + " |", "|" + "---|" * (len(heads) + 1)]
     for measure in MEASURES:
         entries = [row.get(measure.name) for row in summary.values()]
         if any(entries):
             arrow = "↑" if measure.higher_is_better else "↓"
-            lines.append(f"| {measure.title} {arrow} | " + " | ".join(map(cell_of, entries)) + " |")
+            cells = [cell_of(entry) for entry in entries]
+            if "control" in summary:
+                cells += [difference_of(summary[name].get(measure.name, {}), "over_control") for name in trained]
+            lines.append(f"| {measure.title} {arrow} | " + " | ".join(cells) + " |")
     kernel = []
     for row in summary.values():
         own = row["kernel_distance"]
         each = ", ".join(f"{d['value']:.2f} [{d['low']:.2f}, {d['high']:.2f}]" for d in own["seeds"])
         kernel.append(f"{own['mean']:.3f}; {each}")
+    kernel += ["–"] * (len(heads) - len(kernel))
     lines.append("| kernel distance ×100 ↓, mean; each seed | " + " | ".join(kernel) + " |")
     return "\n".join(lines) + "\n"
 
@@ -28,11 +34,16 @@ def cell_of(entry: dict[str, dict[str, float]] | None) -> str:
     if entry is None:
         return "–"
     text = f"{Interval(**entry['value'])}"
-    if "difference" not in entry:
-        return text
-    own = entry["difference"]
+    return f"{text}; {difference_of(entry, 'difference')}" if "difference" in entry else text
+
+
+def difference_of(entry: dict[str, dict[str, float]], field: str) -> str:
+    """A difference with its interval, in bold where that does not hold 0."""
+    if field not in entry:
+        return "–"
+    own = entry[field]
     words = f"{own['value']:+.3f} [{own['low']:+.3f}, {own['high']:+.3f}]"
-    return f"{text}; {words}" if own["low"] <= 0 <= own["high"] else f"{text}; **{words}**"
+    return words if own["low"] <= 0 <= own["high"] else f"**{words}**"
 
 
 def agreement_table(result: dict) -> str:
