@@ -7,10 +7,10 @@
     python benchmarks/rl.py --evaluate-only --control runs/rl/control/policy
     python benchmarks/rl.py --ship 0            # seed 0 becomes the package's `tiny-rl`
 
-Writes benchmarks/results/rl.json: at each temperature every measure of the base, of RL and of the control, with paired differences to the
-base (same seed, same object); intervals are over seeds and objects, so that they speak of another training too. Every run of
-`configs/hi-grpo.yaml` is resumable. The control goes on from the base with supervised training on fresh objects, for about as long as a seed
-takes, the making of its objects included.
+Writes benchmarks/results/rl.json: at each temperature every measure of the base, of RL and of the control, with paired differences
+(same seed, same object) to the base, and of RL to the control; intervals are over seeds and objects, so that they speak of another
+training too. Every run of `configs/hi-grpo.yaml` is resumable. The control goes on from the base with supervised training on fresh
+objects, for about as long as a seed takes, the making of its objects included.
 """
 
 from __future__ import annotations
