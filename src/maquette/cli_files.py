@@ -27,12 +27,12 @@ def encode(
     """
     from maquette.codec.voxel_codec import VoxelCodec
     from maquette.shape.files import read_mesh
-    from maquette.tracking import output_file
+    from maquette.tracking import output_file, write_text
 
     output_file(out)
     shapes = VoxelCodec.load(codec)
     codes = shapes.encode(shapes.voxelise(read_mesh(mesh), convention or None))[0].tolist()
-    out.write_text(json.dumps({"codec": codec, "codes": codes}) + "\n")
+    write_text(out, json.dumps({"codec": codec, "codes": codes}) + "\n")
     print(f"→ {out} ({len(codes)} codes)")
 
 

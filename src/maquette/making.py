@@ -21,7 +21,7 @@ from maquette.rendering.rasterise import render
 from maquette.runs import source_of
 from maquette.shape.files import check_writable_kind, read_mesh, write_mesh
 from maquette.shape.surface import SurfaceMesher
-from maquette.tracking import output_file, tell
+from maquette.tracking import output_file, tell, written
 from maquette.types import Generation, Mesh, Prompt, Rollouts, StageOutput, Voxels
 
 HERO_SIZE = 512
@@ -141,7 +141,8 @@ def score_mesh(
     generation = as_generation(mesh, text, stages, size=224 if judges else 64)
     scores = build_ensemble(stages, judges=judges).score(generation)
     if picture:
-        Image.fromarray(np.concatenate(list(generation.stages[-1].views.rgb[0]), axis=1)).save(picture)
+        with written(picture) as beside:
+            Image.fromarray(np.concatenate(list(generation.stages[-1].views.rgb[0]), axis=1)).save(beside)
     return {
         f"{stage.name}/{name}": float(scores.values[k, 0, s])
         for s, stage in enumerate(stages)
@@ -201,7 +202,8 @@ def write_picture(mesh: Mesh, path: Path) -> None:
     )  # brings matplotlib along, which an object without a picture does not wait for
 
     path.parent.mkdir(parents=True, exist_ok=True)
-    Image.fromarray(portraits([mesh], size=HERO_SIZE)[0, 0]).save(path)
+    with written(path) as beside:
+        Image.fromarray(portraits([mesh], size=HERO_SIZE)[0, 0]).save(beside)
 
 
 def numbered(path: Path, number: int) -> Path:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import platform
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -100,6 +102,29 @@ def make_run_folder(path: Path | str) -> Path:
     return folder
 
 
+@contextmanager
+def written(path: Path) -> Iterator[Path]:
+    """A path to write to beside the file, which becomes the file when the block ends well: whole or not at all.
+
+    Who else writes the same file at the same time, in another thread or on another machine, has a path of its own.
+    """
+    who = f"{platform.node()}-{os.getpid()}-{threading.get_ident()}"
+    beside = path.with_name(f".{who}-{path.name}")
+    try:
+        yield beside
+        with beside.open("rb") as file:
+            os.fsync(file.fileno())
+        beside.replace(path)
+    finally:
+        beside.unlink(missing_ok=True)
+
+
+def write_text(path: Path, text: str) -> None:
+    """The text as a file, whole or not at all."""
+    with written(path) as beside:
+        beside.write_text(text)
+
+
 def output_file(path: Path) -> Path:
     """The path, whose folder can be written to; asked before any time is spent. ValueError otherwise, and for a folder."""
     if path.is_dir():
@@ -145,9 +170,7 @@ class JsonLines:
         self.folder = make_run_folder(folder)
         self.path = self.folder / "metrics.jsonl"
         kept = [line for line in read_metrics(self.path) if line["step"] < resume_at]
-        partial = self.path.with_suffix(".partial")
-        partial.write_text("".join(json.dumps(line) + "\n" for line in kept))
-        partial.replace(self.path)
+        write_text(self.path, "".join(json.dumps(line) + "\n" for line in kept))
         self._file = self.path.open("a")
 
     def log(self, step: int, numbers: Mapping[str, float]) -> None:
@@ -157,7 +180,8 @@ class JsonLines:
 
     def log_views(self, step: int, name: str, views: Views, captions: Sequence[str]) -> None:
         samples = make_run_folder(self.folder / "samples")
-        picture_of(views, captions).save(samples / f"{name}-{step:06d}.png")
+        with written(samples / f"{name}-{step:06d}.png") as beside:
+            picture_of(views, captions).save(beside)
 
     def close(self) -> None:
         self._file.close()

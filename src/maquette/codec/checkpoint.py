@@ -12,6 +12,7 @@ from safetensors.torch import save_file
 from maquette.codec.model import VoxelVQVAE, check_weights
 from maquette.codec.moving_codebook import MovingCodebook
 from maquette.optimisers import MuonAdamW
+from maquette.tracking import written
 
 
 @dataclass
@@ -33,9 +34,8 @@ def save_state(state: TrainingState, path: Path) -> None:
     if state.codebook is not None:
         tensors |= {"codebook.use": state.codebook.use, "codebook.total": state.codebook.total}
     progress = json.dumps({"step": state.step, "seconds": state.seconds})
-    part = path.with_suffix(".part")
-    save_file({k: v.contiguous() for k, v in tensors.items()}, part, metadata={"progress": progress})
-    part.replace(path.with_suffix(".safetensors"))
+    with written(path.with_suffix(".safetensors")) as beside:
+        save_file({k: v.contiguous() for k, v in tensors.items()}, beside, metadata={"progress": progress})
 
 
 def load_state(path: Path, fresh: TrainingState) -> TrainingState:

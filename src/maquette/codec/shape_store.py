@@ -11,7 +11,7 @@ from jaxtyping import Int64, UInt8
 
 from maquette.corpus.rasterise import voxelise_design
 from maquette.corpus.splits import Split, designs
-from maquette.tracking import progress
+from maquette.tracking import progress, written
 from maquette.types import Voxels
 
 
@@ -48,8 +48,7 @@ class ShapeStore:
     def save(self, path: Path) -> None:
         """Whole or not at all: a store that is there is taken as it is by the next training."""
         path.parent.mkdir(parents=True, exist_ok=True)
-        beside = path.with_name(f".{path.name}")
-        with beside.open("wb") as file:
+        with written(path) as beside, beside.open("wb") as file:
             np.savez(
                 file,
                 resolution=self.resolution,
@@ -58,7 +57,6 @@ class ShapeStore:
                 colors=self.colors,
                 starts=self.starts,
             )
-        beside.replace(path)
 
     @classmethod
     def load(cls, path: Path) -> ShapeStore:

@@ -23,7 +23,7 @@ from maquette.codec.moving_codebook import MovingCodebook
 from maquette.codec.shape_store import ShapeStore, corpus_store
 from maquette.codec.voxel_codec import VoxelCodec, channels_of
 from maquette.optimisers import MuonAdamW
-from maquette.tracking import provenance
+from maquette.tracking import provenance, write_text
 from maquette.types import Voxels
 
 OUTSIDE = ("Encoder.input_layer.", "Decoder.input_layer.", "Decoder.out_layer.")
@@ -109,7 +109,7 @@ def train_codec(
         "recipe": asdict(recipe),
         **provenance("maquette train-codec configs/codec.yaml"),
     }
-    (out / "card.json").write_text(json.dumps(card, indent=1) + "\n")
+    write_text(out / "card.json", json.dumps(card, indent=1) + "\n")
     return codec
 
 

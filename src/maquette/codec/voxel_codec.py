@@ -17,6 +17,7 @@ from torch import Tensor
 from maquette.codec.hub import find_codec
 from maquette.codec.model import SHAPELLM_OMNI, Geometry, VoxelVQVAE
 from maquette.shape.voxelise import Convention, voxelise_solid, voxelise_surface
+from maquette.tracking import write_text, written
 from maquette.types import Mesh, Voxels
 
 COARSE_GREY = 0.6
@@ -60,8 +61,9 @@ class VoxelCodec:
         folder.mkdir(parents=True, exist_ok=True)
         stored = {"float32": torch.float32, "float16": torch.float16, None: None}[dtype]
         weights = {k: v.to("cpu", stored or v.dtype).contiguous() for k, v in self.model.state_dict().items()}
-        save_file(weights, folder / "model.safetensors")
-        (folder / "config.json").write_text(json.dumps(asdict(self.model.geometry), indent=1) + "\n")
+        with written(folder / "model.safetensors") as beside:
+            save_file(weights, beside)
+        write_text(folder / "config.json", json.dumps(asdict(self.model.geometry), indent=1) + "\n")
 
     @property
     def resolution(self) -> int:

@@ -21,6 +21,7 @@ from maquette.evaluation.results import (
     null_nan,
     summary,
 )
+from maquette.tracking import write_text
 
 
 @dataclass(frozen=True)
@@ -100,7 +101,7 @@ def write_leaderboard(out: Path, places: Sequence[Path], rank_by: str = "alignme
     for board in boards:
         parts += [f"## {board.suite}", board.how, markdown_table(board.systems), _comparisons(board)]
     out.parent.mkdir(parents=True, exist_ok=True)
-    out.write_text("\n\n".join(part for part in parts if part) + "\n")
+    write_text(out, "\n\n".join(part for part in parts if part) + "\n")
     data = [
         {
             "suite": board.suite,
@@ -111,7 +112,7 @@ def write_leaderboard(out: Path, places: Sequence[Path], rank_by: str = "alignme
         }
         for board in boards
     ]
-    out.with_suffix(".json").write_text(json.dumps(null_nan(data), indent=1))
+    write_text(out.with_suffix(".json"), json.dumps(null_nan(data), indent=1))
     return out
 
 

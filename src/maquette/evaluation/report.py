@@ -26,6 +26,7 @@ from maquette.evaluation.results import (
     summary,
 )
 from maquette.shape.files import read_mesh
+from maquette.tracking import write_text
 
 PAGE, VIEWER = Path(__file__).parent / "page", Path(__file__).parent / "viewer"
 PAGE_BYTES, MESH_SHARE = 24_500_000, 0.6
@@ -68,9 +69,9 @@ def write_report(
     }
     _embed(page["objects"], evaluations, systems, PAGE_BYTES - len(_page(page).encode()))
     out.parent.mkdir(parents=True, exist_ok=True)
-    _replace(out, _page(page))
-    _replace(out.with_suffix(".md"), report_text(title, tables["notes"], evaluations, panels))
-    _replace(
+    write_text(out, _page(page))
+    write_text(out.with_suffix(".md"), report_text(title, tables["notes"], evaluations, panels))
+    write_text(
         out.with_suffix(".json"), json.dumps(null_nan(tables | {"objects": _values(evaluations, measures)}), indent=1)
     )
     return out
@@ -90,12 +91,6 @@ def _page(data: dict[str, object]) -> str:
     for place, content in parts.items():
         text = text.replace(place, content, 1)
     return text
-
-
-def _replace(path: Path, text: str) -> None:
-    beside = path.with_name(f".{path.name}")
-    beside.write_text(text)
-    beside.replace(path)
 
 
 def _warnings(evaluations: Sequence[Evaluation]) -> list[str]:

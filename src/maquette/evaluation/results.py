@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from maquette.evaluation.metrics import Interval, PairedTest, bootstrap_mean, paired_test
+from maquette.tracking import write_text
 
 
 @dataclass(frozen=True)
@@ -184,9 +185,7 @@ def save_evaluation(evaluation: Evaluation, folder: Path) -> None:
     """Write `evaluation.json` (NaN as null), with the summary in it for readers without this package."""
     data = asdict(evaluation) | {"summary": summary(evaluation)}
     text = json.dumps(null_nan(data), indent=1)
-    temporary = folder / ".evaluation.json"
-    temporary.write_text(text)
-    temporary.replace(folder / "evaluation.json")
+    write_text(folder / "evaluation.json", text)
 
 
 def summary(evaluation: Evaluation) -> dict[str, dict]:

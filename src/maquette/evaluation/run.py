@@ -33,7 +33,7 @@ from maquette.evaluation.results import Evaluation, ObjectResult, file_stem, sav
 from maquette.rendering.cameras import CAMERAS
 from maquette.rendering.rasterise import render
 from maquette.shape.files import write_mesh
-from maquette.tracking import progress
+from maquette.tracking import progress, written
 from maquette.types import Mesh, Prompt
 
 PICTURE_SIZE = 200
@@ -245,7 +245,8 @@ def write_pictures(prompts: Sequence[Prompt], meshes: Sequence[Mesh], folder: Pa
     folder.mkdir(parents=True, exist_ok=True)
     views = render(list(meshes), CAMERAS["front-3q"], size=PICTURE_SIZE, antialias=True)
     for prompt, picture in zip(prompts, views.rgb, strict=True):
-        Image.fromarray(picture[0]).save(folder / f"{file_stem(prompt.id)}.webp", quality=88)
+        with written(folder / f"{file_stem(prompt.id)}.webp") as beside:
+            Image.fromarray(picture[0]).save(beside, quality=88)
 
 
 def write_meshes(prompts: Sequence[Prompt], meshes: Sequence[Mesh], folder: Path) -> None:

@@ -21,7 +21,7 @@ from safetensors.torch import load_file, save_file
 from maquette.codec.voxel_codec import VoxelCodec
 from maquette.corpus.records import Record, records
 from maquette.corpus.splits import Split
-from maquette.tracking import progress
+from maquette.tracking import progress, write_text, written
 from maquette.types import Voxels
 
 SHARD = 1000
@@ -94,11 +94,10 @@ def _shard(stem: Path, codec: VoxelCodec, mark: str, split: Split, count: int, s
 
 def write_shard(stem: Path, lessons: Lessons, mark: str) -> None:
     """`stem`.jsonl (texts) and `stem`.safetensors (codes, marked with the codec's fingerprint)."""
-    stem.with_suffix(".jsonl").write_text("".join(json.dumps(asdict(text)) + "\n" for text in lessons.texts))
-    partial = stem.with_suffix(".partial")
+    write_text(stem.with_suffix(".jsonl"), "".join(json.dumps(asdict(text)) + "\n" for text in lessons.texts))
     arrays = {"fine": torch.from_numpy(lessons.fine), "coarse": torch.from_numpy(lessons.coarse)}
-    save_file(arrays, partial, metadata={"codec": mark})
-    partial.replace(stem.with_suffix(".safetensors"))
+    with written(stem.with_suffix(".safetensors")) as beside:
+        save_file(arrays, beside, metadata={"codec": mark})
 
 
 def _mark(path: Path) -> str:

@@ -30,7 +30,7 @@ from maquette.policy.model import Policy, load_policy, new_policy, tiny_config
 from maquette.policy.tokenizer import PolicyTokenizer, train_tokenizer
 from maquette.policy.warm_state import WarmState, average, load_state, new_state, save_state, schedule
 from maquette.prompts.instructions import INSTRUCTIONS
-from maquette.tracking import JsonLines, make_run_folder, progress, provenance
+from maquette.tracking import JsonLines, make_run_folder, progress, provenance, write_text
 from maquette.types import SegmentKind
 
 HELDOUT_SEED = 7_000_001
@@ -269,7 +269,7 @@ def finish(
         },
         **provenance(command),
     }
-    (folder / "policy" / "card.json").write_text(json.dumps(card, indent=1) + "\n")
+    write_text(folder / "policy" / "card.json", json.dumps(card, indent=1) + "\n")
 
 
 def main() -> None:

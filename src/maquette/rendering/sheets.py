@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -15,6 +13,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from maquette.rendering.cameras import CAMERAS, ring
 from maquette.rendering.rasterise import render
+from maquette.tracking import written
 from maquette.types import Cameras, Mesh, Views
 
 PAGE = (250, 250, 249)
@@ -103,12 +102,9 @@ def turntable(mesh: Mesh, path: str | Path, frames: int = 48, size: int = 320, s
     size += size % 2  # H.264 wants even sides
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        # Written beside and renamed when complete, so that no half a film is left.
-        with tempfile.TemporaryDirectory(dir=path.parent, prefix=".turntable-") as beside:
+        with written(path) as beside:
             pictures = portraits([mesh], ring(frames, 20.0, 3.0, 30.0, start=30.0), size=size)[0]
-            part = Path(beside) / path.name
-            (_write_gif if path.suffix.lower() == ".gif" else _write_mp4)(pictures, part, seconds)
-            os.replace(part, path)
+            (_write_gif if path.suffix.lower() == ".gif" else _write_mp4)(pictures, beside, seconds)
     except OSError as error:
         raise ValueError(f"{path} cannot be written ({error.strerror}): choose another folder or make room.") from error
 

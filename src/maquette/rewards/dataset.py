@@ -29,7 +29,7 @@ from maquette.rewards.networks import COUNTS
 from maquette.rewards.pixels import packed
 from maquette.rewards.repaint import APPEARANCE, recolor_part
 from maquette.shape.surface import SurfaceMesher
-from maquette.tracking import progress
+from maquette.tracking import progress, write_text
 from maquette.types import Mesh, Voxels
 
 COLOR_NAMES = tuple(COLORS)
@@ -241,9 +241,7 @@ def make_data(
             continue
         images, labels = make_chunk(few, np.random.default_rng([seed, index]), evaluator, codec, resolution)
         np.save(target.with_suffix(".npy"), images)
-        beside = target.with_name(f".{target.name}")
-        beside.write_text(json.dumps([asdict(one) for one in labels]))
-        beside.replace(target)  # a chunk that is there is never made again, so it is there whole
+        write_text(target, json.dumps([asdict(one) for one in labels]))  # a chunk that is there is never made again
 
 
 def _chosen(split: Split, seed: int, half: int | None) -> Iterator[Design]:

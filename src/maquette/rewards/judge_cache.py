@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-import threading
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+
+from maquette.tracking import write_text
 
 
 @dataclass(frozen=True)
@@ -26,13 +27,9 @@ class JudgeCache:
     def put(self, body: bytes, text: str) -> None:
         """Keep an answer. A full or read-only disk is no reason to stop judging: OSError is left to no one."""
         path = self._path(body)
-        partial = path.with_suffix(f".{os.getpid()}-{threading.get_ident()}")
-        try:
+        with suppress(OSError):
             path.parent.mkdir(parents=True, exist_ok=True)
-            partial.write_text(json.dumps({"text": text}))
-            partial.replace(path)
-        except OSError:
-            partial.unlink(missing_ok=True)
+            write_text(path, json.dumps({"text": text}))
 
     def _path(self, body: bytes) -> Path:
         name = hashlib.sha256(body).hexdigest()

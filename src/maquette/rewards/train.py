@@ -24,7 +24,7 @@ from maquette.rewards.scorers import SCORERS, QualityScorer, SemanticScorer
 from maquette.rewards.semantic_losses import Learner, semantic_loss
 from maquette.rewards.text import Words
 from maquette.rewards.weights import load_network, save_network
-from maquette.tracking import provenance
+from maquette.tracking import provenance, write_text
 
 DATA = Path("runs/scorer-data")
 HELD_OUT_SEED = 77
@@ -124,4 +124,4 @@ def write_card(folder: Path, card: dict[str, object], command: str) -> None:
     """`card.json`, with where the weights come from."""
     folder.mkdir(parents=True, exist_ok=True)
     card = {**provenance(command), **card}
-    (folder / "card.json").write_text(json.dumps(card, indent=1) + "\n")
+    write_text(folder / "card.json", json.dumps(card, indent=1) + "\n")

@@ -7,10 +7,8 @@ Sizes are checked before memory is taken; every fault of a file is one ValueErro
 from __future__ import annotations
 
 import io
-import os
 import re
 import struct
-import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,6 +18,7 @@ from maquette.shape.gltf import Primitive, read_gltf
 from maquette.shape.limits import check_bytes, check_faces
 from maquette.shape.textures import painted, to_linear
 from maquette.shape.writing import UNPAINTED, WRITERS
+from maquette.tracking import written
 from maquette.types import Mesh
 
 if TYPE_CHECKING:
@@ -68,13 +67,8 @@ def write_mesh(mesh: Mesh, path: str | Path) -> None:
     data = WRITERS[path.suffix.lower()](mesh)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=path.parent, prefix=".mesh-") as beside:
-            part = Path(beside) / path.name
-            with part.open("wb") as file:
-                file.write(data)
-                file.flush()
-                os.fsync(file.fileno())
-            os.replace(part, path)
+        with written(path) as beside:
+            beside.write_bytes(data)
     except OSError as error:
         raise ValueError(f"{path} cannot be written ({error.strerror}): choose another folder or make room.") from error
 

@@ -17,7 +17,8 @@ from maquette.evaluation.results import cell as shown
 from maquette.studies.claims import Found, Paid, verdict
 from maquette.studies.grid import Cell, Claim, Row, Study
 from maquette.studies.page_html import page_html
-from maquette.studies.queue import is_done, replace_text
+from maquette.studies.queue import is_done
+from maquette.tracking import write_text
 
 DECIDES = "alignment"
 """The measure that a claim is decided by: agreement of text and views, as CLIP is in the paper."""
@@ -28,8 +29,8 @@ def write_page(study: Study, cells: Sequence[Cell], out: Path, *, suite: str) ->
     """Writes `page.html` and the same without pictures as `page.md`; returns the first."""
     found = results_of(cells, out)
     text = markdown(study, cells, found, out, suite)
-    replace_text(out / "page.md", text)
-    replace_text(out / "page.html", page_html(study, cells, found, out, text))
+    write_text(out / "page.md", text)
+    write_text(out / "page.html", page_html(study, cells, found, out, text))
     return out / "page.html"
 
 

@@ -17,6 +17,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from maquette.tracking import write_text
+
 TOUCH_SECONDS, STALE_SECONDS = 30.0, 600.0
 
 
@@ -27,15 +29,8 @@ def is_done(cell: Path) -> bool:
 
 def finish(cell: Path, result: dict[str, object]) -> None:
     """Write the result, whole or not at all."""
-    replace_text(cell / "result.json", json.dumps(result, indent=1, allow_nan=False))
+    write_text(cell / "result.json", json.dumps(result, indent=1, allow_nan=False))
     (cell / "error.txt").unlink(missing_ok=True)
-
-
-def replace_text(path: Path, text: str) -> None:
-    """Whole or not at all, whoever else writes the same file at the same time."""
-    beside = path.with_name(f".{path.name}-{socket.gethostname()}-{os.getpid()}")
-    beside.write_text(text)
-    beside.replace(path)
 
 
 @contextmanager

@@ -15,9 +15,9 @@ from maquette.evaluation.systems import evaluate_model
 from maquette.runs import source_of
 from maquette.studies.grid import FEWEST_SEEDS, Cell, Study, config_of, load_study, plan_cells
 from maquette.studies.page import write_page
-from maquette.studies.queue import claimed, finish, is_done, replace_text
+from maquette.studies.queue import claimed, finish, is_done
 from maquette.studies.shared import begin_from, begun, lineage, take_over
-from maquette.tracking import make_run_folder, provenance, read_metrics, tell
+from maquette.tracking import make_run_folder, provenance, read_metrics, tell, write_text
 from maquette.training.loop import train
 
 Work = Callable[[Cell, Config, Path], dict[str, object] | None]
@@ -71,7 +71,7 @@ def _do(cell: Cell, config: Config, folder: Path, work: Work) -> bool:
     try:
         result = work(cell, config, folder)
     except (ValueError, OSError) as error:
-        (folder / "error.txt").write_text(f"{type(error).__name__}: {error}\n")
+        write_text(folder / "error.txt", f"{type(error).__name__}: {error}\n")
         tell(f"  failed: {error}")
         return True
     if result is None:
@@ -86,7 +86,7 @@ def finish_study(study: Study, cells: Sequence[Cell], out: Path, settings: Study
     """results.jsonl, a line per cell that is done, and the page. Several processes may do so at once: the last one's stays."""
     folders = [out / "cells" / cell.id for cell in cells]
     lines = [json.loads((folder / "result.json").read_text()) for folder in folders if is_done(folder)]
-    replace_text(out / "results.jsonl", "".join(json.dumps(line) + "\n" for line in lines))
+    write_text(out / "results.jsonl", "".join(json.dumps(line) + "\n" for line in lines))
     return write_page(study, cells, out, suite=settings.suite)
 
 
@@ -163,7 +163,7 @@ def _keep_settings(out: Path, name: str, settings: StudySettings) -> None:
     path = out / "study.json"
     now = json.loads(json.dumps({"study": name, **asdict(settings)}))
     if not path.is_file():
-        path.write_text(json.dumps(now, indent=1))
+        write_text(path, json.dumps(now, indent=1))
         return
     before = json.loads(path.read_text())
     changed = [f"{key} {before.get(key)!r} → {now[key]!r}" for key in now if before.get(key) != now[key]]

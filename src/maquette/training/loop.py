@@ -20,7 +20,16 @@ from maquette.config import Config
 from maquette.config_file import dump_config
 from maquette.policy.model import Policy
 from maquette.rewards.judges_file import read_judges
-from maquette.tracking import Stopwatch, Trackers, make_run_folder, open_trackers, provenance, read_metrics, tell
+from maquette.tracking import (
+    Stopwatch,
+    Trackers,
+    make_run_folder,
+    open_trackers,
+    provenance,
+    read_metrics,
+    tell,
+    write_text,
+)
 from maquette.training.advantages import mix, returns, stage_advantages
 from maquette.training.averaging import averaged
 from maquette.training.checkpoint import list_checkpoints, load_checkpoint, load_run, save_checkpoint
@@ -196,7 +205,7 @@ def prepare_folder(config: Config, out: Path, *, resume: bool, command: str = ""
     elif resolved.exists():
         raise ValueError(f"{out} holds a run already; resume it with --resume {out}, or choose another --out.")
     make_run_folder(out)
-    resolved.write_text(dump_config(config))
+    write_text(resolved, dump_config(config))
     if not resume:
         judges = {"judges": read_judges(Path(config.judges)).record()} if config.judges else {}
         (out / "provenance.yaml").write_text(yaml.safe_dump(dict(provenance(command)) | judges, sort_keys=False))

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from maquette.config import StageSpec
 from maquette.protocols import Tracker
-from maquette.tracking import make_run_folder
+from maquette.tracking import make_run_folder, write_text
 from maquette.training.advantages import mix
 from maquette.types import Generation, Rollouts, Scores, SegmentKind, Views
 
@@ -55,7 +55,7 @@ def log_samples(tracker: Tracker, folder: Path, step: int, chosen: Sequence[Samp
     """Writes `samples/best-STEP` and `samples/worst-STEP`: a picture (one row per stage) and the same in words as JSON."""
     samples = make_run_folder(folder / "samples")
     for sample in chosen:
-        (samples / f"{sample.name}-{step:06d}.json").write_text(json.dumps(sample.record, indent=1) + "\n")
+        write_text(samples / f"{sample.name}-{step:06d}.json", json.dumps(sample.record, indent=1) + "\n")
         tracker.log_views(step, sample.name, sample.views, sample.captions)
 
 
