@@ -11,9 +11,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from maquette.cli import COMMANDS, main
-from maquette.shape.files import write_mesh
+from maquette.evaluation.answers import in_unit_cube
+from maquette.evaluation.geometry import mesh_quality
+from maquette.evaluation.networks import load_evaluators
+from maquette.making import make
+from maquette.rendering.cameras import CAMERAS
+from maquette.rendering.rasterise import render
+from maquette.shape.files import read_mesh, write_mesh
 from maquette.types import Mesh
 from tests.tiny import save_tiny
 
@@ -153,6 +160,7 @@ def test_five_million_faces_are_refused_in_one_line(tmp_path: Path):
 
 def test_an_unknown_kind_of_file_is_refused_before_any_work(tmp_path: Path):
     fails_with(["generate", "a chair", "--out", "chair.blend"], "chair.blend ends in '.blend'", ".glb", cwd=tmp_path)
+    fails_with(["generate", "a chair", "--picture", "chair.bmp"], "chair.bmp ends in '.bmp'", ".gif", cwd=tmp_path)
 
 
 def test_what_no_judge_can_say_is_no_number(tmp_path: Path):
@@ -226,6 +234,34 @@ def test_any_words_are_answered(name: str, speaker: list[str], tmp_path: Path, m
     assert out.stat().st_size > 100 and str(out) in (said := "".join(capsys.readouterr()))
     assert ("only the first 64 were read" in said) == (name == "over-long")
     assert "\x1b" not in said  # whatever a model says, a terminal shows it as text
+
+
+def test_a_picture_may_turn(speaker: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    out, film = tmp_path / "thing.glb", tmp_path / "thing.gif"
+    monkeypatch.setattr(
+        sys, "argv", ["maquette", "generate", "a chair", "--out", str(out), "--picture", str(film), *speaker]
+    )
+    main()
+    with Image.open(film) as opened:
+        first = np.asarray(opened.convert("RGB")).copy()
+        opened.seek(opened.n_frames // 4)
+        assert opened.n_frames == 48 and (np.asarray(opened.convert("RGB")) != first).any()
+
+
+@pytest.mark.slow
+def test_the_readme_s_chairs_are_chairs_by_networks_that_never_rewarded(tmp_path: Path):
+    seen, text = load_evaluators(), "a tall red chair with four legs"
+    for seed in range(3):
+        (made,) = make(
+            text, tmp_path / "chair.glb", model="tiny", count=1, best_of=8, seed=seed, temperature=0.7, picture=None
+        )
+        mesh = in_unit_cube(read_mesh(made.path))
+        views = render([mesh], CAMERAS["maquette-6"], size=64, antialias=True)
+        read = seen.attributes(views)
+        assert mesh_quality(mesh).watertight
+        assert "chair" in read.family(0), f"seed {seed}: a {read.family(0)}"
+        others = ["a blue fish", "a white castle", "a green tree", "a yellow bus", "a grey chair", "a purple guitar"]
+        assert seen.similarity([text, *others], views)[:, 0].argmax() == 0
 
 
 @pytest.mark.parametrize("words", ["", "   ", "\n"])

@@ -37,7 +37,7 @@ def generate(
         model: tiny, tiny-rl, the folder of a run, of adapters or of a model, or a repository in the hub's cache.
         n: How many objects.
         best_of: Keep the best of so many answers, by the model's own rewards.
-        picture: Also draw it, as .png.
+        picture: Also draw it, as .png, or turning, as .gif or .mp4.
         seed: Same seed, same machine: same object.
         temperature: Below 1: safer and less varied; by default as the model was trained (tiny 1, published 0.7).
         codec: Another than the model's own.

@@ -25,6 +25,7 @@ from maquette.tracking import output_file, tell, written
 from maquette.types import Generation, Mesh, Prompt, Rollouts, StageOutput, Voxels
 
 HERO_SIZE = 512
+PICTURES = (".png", ".jpg", ".webp", ".gif", ".mp4")
 PICTURED = "the object in the picture"
 """What is asked for where a picture comes without words."""
 
@@ -57,6 +58,8 @@ def make(
     if min(count, best_of) < 1:
         raise ValueError(f"-n and --best-of must be at least 1, not {count} and {best_of}.")
     check_writable_kind(out)
+    if picture and picture.suffix.lower() not in PICTURES:
+        raise ValueError(f"{picture.name} ends in {picture.suffix!r}; pictures are written as {', '.join(PICTURES)}.")
     for file in filter(None, (out, picture)):
         output_file(file)
     generation, stages = answer(
@@ -196,11 +199,12 @@ def centred(mesh: Mesh) -> Mesh:
 
 
 def write_picture(mesh: Mesh, path: Path) -> None:
-    """The object from its front corner, by studio light."""
-    from maquette.rendering.sheets import (
-        portraits,
-    )  # brings matplotlib along, which an object without a picture does not wait for
+    """The object from its front corner, by studio light; as .gif or .mp4 it turns."""
+    # brings matplotlib along, which an object without a picture does not wait for
+    from maquette.rendering.sheets import portraits, turntable
 
+    if path.suffix.lower() in (".gif", ".mp4"):
+        return turntable(mesh, path)
     path.parent.mkdir(parents=True, exist_ok=True)
     with written(path) as beside:
         Image.fromarray(portraits([mesh], size=HERO_SIZE)[0, 0]).save(beside)
