@@ -101,10 +101,10 @@ def speed() -> str:
             f"| one Hi-GRPO step, 4 prompts × 8 answers × 2 stages, {step['threads']} threads | {whole} | step.py |"
         )
     result = read("quickstart")
-    for name in ("quickstart", "test"):
+    for name, what in (("quickstart", "make quickstart"), ("generate", "maquette generate"), ("test", "make test")):
         if name in result:
-            took = f"{result[name]['seconds']:.0f} s, {result[name]['peak_gib']:.1f} GiB"
-            lines.append(f"| `make {name}` in a fresh clone, {result['cores']} cores | {took} | quickstart.py |")
+            took = f"{result[name]['seconds']:.1f} s, {result[name]['peak_gib']:.1f} GiB"
+            lines.append(f"| `{what}` in a fresh clone, {result['cores']} cores | {took} | quickstart.py |")
     lines += decoding_rows() + trl_rows()
     if head := read("head_memory"):
         more = head["full_over_restricted"]
