@@ -179,7 +179,7 @@ def full_size_rows() -> list[str]:
         lines.append(f"| rewards, views a second, {result['threads']} threads | {text} | reward_throughput.py |")
     if result := read("overlap"):
         text = ", ".join(f"{way} {row['wall']:.1f} s" for way, row in result["ways"].items())
-        what = f"a step's answers, two judges of {result['seconds per question']:g} s a question, … the decoding"
+        what = f"a step's answers with two judges of {result['seconds per question']:g} s a question, after or beside the decoding"
         lines.append(f"| {what} | {text} | overlap.py |")
     return lines
 
@@ -226,7 +226,9 @@ def sight() -> str:
         return "not run\n"
     names = list(result["measures"]["none"])
     lines = [
-        f"| the objects of {result['objects']} prompts | " + " | ".join(names) + " |",
+        f"| the objects of {result['objects']} prompts | "
+        + " | ".join(names).replace("kernel distance", "kernel distance ×100")
+        + " |",
         "|" + "---|" * (len(names) + 1),
     ]
     for damage, row in result["measures"].items():

@@ -199,7 +199,7 @@ def score(
         from maquette.making import score_mesh
 
     for name, value in score_mesh(mesh, prompt, picture, judges, rewards).items():
-        print(f"{name:<32}{'not judged: nothing of it is known' if math.isnan(value) else f'{value:.4f}'}")
+        print(f"{name:<32}{'not judged: a judge had nothing to go by' if math.isnan(value) else f'{value:.4f}'}")
 
 
 def quickstart(out: Path = Path("runs/quickstart"), config: Path | None = None) -> None:
