@@ -153,7 +153,6 @@ def main(
     folders = {s: RUNS / f"{config.stem}-{s}" if evaluate_only else train_seed(config, s, set) for s in chosen}
     if train_only is not None:
         return
-    chain = str(folders[seeds[0]])
     models = {"base": lambda s: "tiny", config.stem: lambda s: str(folders[s] / "policy")}
     if control is not None:
         models["control"] = lambda s: str(control)

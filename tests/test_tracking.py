@@ -15,6 +15,9 @@ def test_a_file_appears_when_its_block_ends(tmp_path: Path) -> None:
         beside.write_text("new")
         assert not (tmp_path / "it.json").exists()
         assert beside.suffix == ".json"  # writers that choose a format by the suffix find theirs
+        # what a kill would leave now is nothing that a reader of the folder takes for its own
+        assert not [path for path in tmp_path.iterdir() if path.is_file()]
+        assert not [*tmp_path.glob("*.json"), *tmp_path.rglob("it.json")]
     assert [path.name for path in tmp_path.iterdir()] == ["it.json"]
 
 

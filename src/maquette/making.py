@@ -25,7 +25,7 @@ from maquette.tracking import output_file, tell, written
 from maquette.types import Generation, Mesh, Prompt, Rollouts, StageOutput, Voxels
 
 HERO_SIZE = 512
-PICTURES = (".png", ".jpg", ".webp", ".gif", ".mp4")
+PICTURES = (".png", ".jpg", ".jpeg", ".webp", ".gif", ".mp4")
 PICTURED = "the object in the picture"
 """What is asked for where a picture comes without words."""
 

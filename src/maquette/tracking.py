@@ -1,4 +1,4 @@
-"""Where numbers and pictures go: JSON lines always, trackio, W&B and TensorBoard by choice; progress bars; run folders."""
+"""Where numbers, pictures and files go: JSON lines always, trackio, W&B and TensorBoard by choice; whole files; progress; run folders."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ import os
 import platform
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from importlib import import_module, metadata
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from types import ModuleType
 from typing import TypeVar
 
@@ -104,19 +104,17 @@ def make_run_folder(path: Path | str) -> Path:
 
 @contextmanager
 def written(path: Path) -> Iterator[Path]:
-    """A path to write to beside the file, which becomes the file when the block ends well: whole or not at all.
+    """A path to write to, which becomes the file when the block ends well: whole or not at all.
 
-    Who else writes the same file at the same time, in another thread or on another machine, has a path of its own.
+    It lies in a hidden folder of its own beside the file and bears another name, so that who else writes the same file is not in the
+    way, and what a kill leaves is never taken for one of the folder's files.
     """
-    who = f"{platform.node()}-{os.getpid()}-{threading.get_ident()}"
-    beside = path.with_name(f".{who}-{path.name}")
-    try:
+    with TemporaryDirectory(dir=path.parent, prefix=".writing-") as folder:
+        beside = Path(folder) / f"unfinished{path.suffix}"
         yield beside
         with beside.open("rb") as file:
             os.fsync(file.fileno())
         beside.replace(path)
-    finally:
-        beside.unlink(missing_ok=True)
 
 
 def write_text(path: Path, text: str) -> None:

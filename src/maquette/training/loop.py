@@ -208,7 +208,7 @@ def prepare_folder(config: Config, out: Path, *, resume: bool, command: str = ""
     write_text(resolved, dump_config(config))
     if not resume:
         judges = {"judges": read_judges(Path(config.judges)).record()} if config.judges else {}
-        (out / "provenance.yaml").write_text(yaml.safe_dump(dict(provenance(command)) | judges, sort_keys=False))
+        write_text(out / "provenance.yaml", yaml.safe_dump(dict(provenance(command)) | judges, sort_keys=False))
 
 
 def _refuse_changes(before: dict[str, object], now: dict[str, object], out: Path) -> None:
