@@ -214,6 +214,27 @@ def quickstart(out: Path = Path("runs/quickstart"), config: Path | None = None) 
     print(f"→ {quickstart(out, config, command=command_line())}")
 
 
+def studio(
+    runs: Path = Path("runs"),
+    model: tuple[str, ...] = (),
+    host: str = "127.0.0.1",
+    port: int = 8760,
+    browser: bool = True,
+) -> None:
+    """The web page: make objects and turn them, score a mesh, watch trainings, open reports.
+
+    Args:
+        runs: The folder of runs: its policies can be asked, its trainings watched; what is made goes to RUNS/studio.
+        model: More models, as `generate --model` takes them.
+        host: Who may come: by default this machine alone; 0.0.0.0 is everyone who can reach it, and asks for no password.
+        port: 0 takes a free one.
+        browser: Open it in the browser.
+    """
+    from maquette.studio.serving import serve
+
+    serve(runs, model, host=host, port=port, browser=browser)
+
+
 def doctor() -> None:
     """What is installed, which extras, which GPU, and what to do about each gap."""
     from maquette.doctor import examine
@@ -241,6 +262,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "train-scorers": train_scorers,
     "convert-codec": convert_codec,
     "export": export,
+    "studio": studio,
     "doctor": doctor,
 }
 

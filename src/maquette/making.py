@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
+from jaxtyping import Float64
 from PIL import Image
+from torch import Tensor
 
 from maquette.codec.voxel_codec import VoxelCodec
 from maquette.config import RewardWeights, StageSpec
@@ -22,10 +24,11 @@ from maquette.runs import source_of
 from maquette.shape.files import check_writable_kind, read_mesh, write_mesh
 from maquette.shape.surface import SurfaceMesher
 from maquette.tracking import output_file, tell, written
-from maquette.types import Generation, Mesh, Prompt, Rollouts, StageOutput, Voxels
+from maquette.types import Generation, Mesh, Prompt, Rollouts, Scores, StageOutput, Voxels
 
 HERO_SIZE = 512
-PICTURES = (".png", ".jpg", ".jpeg", ".webp", ".gif", ".mp4")
+STILLS = (".png", ".jpg", ".jpeg", ".webp")
+TURNING = (".gif", ".mp4")
 PICTURED = "the object in the picture"
 """What is asked for where a picture comes without words."""
 
@@ -58,17 +61,15 @@ def make(
     if min(count, best_of) < 1:
         raise ValueError(f"-n and --best-of must be at least 1, not {count} and {best_of}.")
     check_writable_kind(out)
-    if picture and picture.suffix.lower() not in PICTURES:
-        raise ValueError(f"{picture.name} ends in {picture.suffix!r}; pictures are written as {', '.join(PICTURES)}.")
-    for file in filter(None, (out, picture)):
-        output_file(file)
-    generation, stages = answer(
-        text, model=model, answers=count * best_of, seed=seed, temperature=temperature, codec=codec, image=image
-    )
+    output_file(out)
+    if picture:
+        check_picture(picture, STILLS + TURNING)
+    maker = Maker(model, codec)
+    generation = maker.answer(text, answers=count * best_of, seed=seed, temperature=temperature, image=image)
     for warning in generation.warnings:
         tell(warning)
     made = []
-    for number, index in enumerate(choose(generation, stages, count=count, best_of=best_of)):
+    for number, index in enumerate(choose(generation, maker.source.stages, count=count, best_of=best_of)):
         mesh = generation.stages[-1].meshes[index]
         path = numbered(out, number)
         write_mesh(mesh, path)
@@ -78,36 +79,40 @@ def make(
     return made
 
 
-def answer(
-    text: str,
-    *,
-    model: str,
-    answers: int,
-    seed: int,
-    temperature: float | None = None,
-    codec: str = "",
-    image: Path | None = None,
-) -> tuple[Generation, tuple[StageSpec, ...]]:
-    """That many answers to one request, with the chain that made them; full-size models run where there is a GPU.
+class Maker:
+    """A policy with its codec and its chain, ready to answer; full-size models run where there is a GPU."""
 
-    A picture may stand beside the text, or in its place.
-    """
-    source = source_of(model)
-    device = best_device() if source.full else "cpu"
-    policy = load_policy(source.model, device, torch.float32 if device == "cpu" else torch.bfloat16)
-    shapes = VoxelCodec.load(codec or source.codec, device)
-    generation = generate(
-        (Prompt("request", text.strip() or PICTURED if image else text, image=str(image or "")),),
-        source.stages,
-        engine=LockstepEngine(policy, shapes.codes_per_shape, policy.dtype),
-        codec=shapes,
-        mesher=SurfaceMesher(),
-        cameras=CAMERAS["maquette-6"],
-        group_size=answers,
-        sampling=Sampling(temperature=temperature or source.temperature, top_p=source.top_p, seed=seed),
-        render_size=64,
-    )
-    return generation, source.stages
+    def __init__(self, model: str, codec: str = "") -> None:
+        """`model` as every command takes it (see `runs.source_of`); `codec`: another than its own. ValueError: no such model."""
+        self.source = source_of(model)
+        device = best_device() if self.source.full else "cpu"
+        self.policy = load_policy(self.source.model, device, torch.float32 if device == "cpu" else torch.bfloat16)
+        self.codec = VoxelCodec.load(codec or self.source.codec, device)
+
+    def answer(
+        self,
+        text: str,
+        *,
+        answers: int,
+        seed: int,
+        temperature: float | None = None,
+        image: Path | None = None,
+        drawn: Callable[[Generation], None] | None = None,
+    ) -> Generation:
+        """That many answers to one request. A picture may stand beside the text, or in its place; `drawn` as `generate` has it."""
+        source, codec = self.source, self.codec
+        return generate(
+            (Prompt("request", text.strip() or PICTURED if image else text, image=str(image or "")),),
+            source.stages,
+            engine=LockstepEngine(self.policy, codec.codes_per_shape, self.policy.dtype),
+            codec=codec,
+            mesher=SurfaceMesher(),
+            cameras=CAMERAS["maquette-6"],
+            group_size=answers,
+            sampling=Sampling(temperature=temperature or source.temperature, top_p=source.top_p, seed=seed),
+            render_size=64,
+            drawn=drawn,
+        )
 
 
 def choose(generation: Generation, stages: Sequence[StageSpec], *, count: int, best_of: int) -> list[int]:
@@ -115,17 +120,21 @@ def choose(generation: Generation, stages: Sequence[StageSpec], *, count: int, b
     failed = generation.stages[-1].failed
     if failed.all():
         raise ValueError("No answer has a shape; try another --seed, or say it in other words.")
-    worth = torch.zeros(len(failed), dtype=torch.float64)
-    if best_of > 1:
-        # about 3 % of the imports of `generate`; one answer needs no judging
-        from maquette.rewards.ensemble import build_ensemble
-        from maquette.training.advantages import mix
-
-        scores = build_ensemble(stages).score(generation)
-        worth = mix(scores, stages, group_size=len(failed), mixing="standardised").sum(1)
+    # one answer needs no judging
+    worth = judged(generation, stages)[1] if best_of > 1 else torch.zeros(len(failed), dtype=torch.float64)
     worth[torch.from_numpy(failed)] = -torch.inf
     chosen = [start + int(worth[start : start + best_of].argmax()) for start in range(0, count * best_of, best_of)]
     return [index for index in chosen if not failed[index]]
+
+
+def judged(generation: Generation, stages: Sequence[StageSpec]) -> tuple[Scores, Float64[Tensor, " a"]]:
+    """Every reward of every answer, and what they come to by the chain's weights, each standardised among these answers."""
+    # about 3 % of the imports of `generate`
+    from maquette.rewards.ensemble import build_ensemble
+    from maquette.training.advantages import mix
+
+    scores = build_ensemble(stages).score(generation)
+    return scores, mix(scores, stages, group_size=len(scores.failed), mixing="standardised").sum(1)
 
 
 def score_mesh(
@@ -138,7 +147,7 @@ def score_mesh(
     from maquette.rewards.ensemble import build_ensemble  # see `choose`: `make` does without
 
     if picture:
-        output_file(picture)
+        check_picture(picture, STILLS)
     mesh = centred(read_mesh(path))
     stages = (alone(rewards),) if rewards else source_of("tiny").stages
     generation = as_generation(mesh, text, stages, size=224 if judges else 64)
@@ -198,12 +207,19 @@ def centred(mesh: Mesh) -> Mesh:
     return Mesh(((mesh.vertices - (low + high) / 2) / side).astype(np.float32), mesh.faces, mesh.color)
 
 
+def check_picture(path: Path, kinds: Sequence[str]) -> None:
+    """ValueError, before any time is spent, for a picture that cannot be written there or not in that format."""
+    if path.suffix.lower() not in kinds:
+        raise ValueError(f"{path.name} ends in {path.suffix!r}; this picture is written as {', '.join(kinds)}.")
+    output_file(path)
+
+
 def write_picture(mesh: Mesh, path: Path) -> None:
     """The object from its front corner, by studio light; as .gif or .mp4 it turns."""
     # brings matplotlib along, which an object without a picture does not wait for
     from maquette.rendering.sheets import portraits, turntable
 
-    if path.suffix.lower() in (".gif", ".mp4"):
+    if path.suffix.lower() in TURNING:
         return turntable(mesh, path)
     path.parent.mkdir(parents=True, exist_ok=True)
     with written(path) as beside:

@@ -13,7 +13,7 @@ from PIL import Image
 from safetensors.torch import load_file
 from torch import Tensor
 
-from maquette.making import answer
+from maquette.making import Maker
 from maquette.policy.lockstep import LockstepEngine
 from maquette.policy.logprobs import sequence_logprobs
 from maquette.policy.model import Policy, load_policy, open_policy
@@ -164,14 +164,14 @@ def test_a_prompt_file_names_its_pictures_beside_itself(tmp_path: Path):
 
 def test_a_picture_may_come_without_words(folder: Path, picture: Path, tmp_path: Path):
     small_codec().save(tmp_path / "codec")
-    generation, _ = answer("", model=str(folder), answers=1, seed=0, codec=str(tmp_path / "codec"), image=picture)
+    generation = Maker(str(folder), str(tmp_path / "codec")).answer("", answers=1, seed=0, image=picture)
     assert generation.prompts[0].text == "the object in the picture"
     assert generation.rollouts.images[0] is not None and generation.rollouts.images[0].grid == (18, 18)
 
 
 def test_the_tiny_policy_has_no_eyes(picture: Path):
     with pytest.raises(ValueError, match=r"carries the image .*chair\.png, and tiny reads text alone: take a vision"):
-        answer("a chair", model="tiny", answers=1, seed=0, image=picture)
+        Maker("tiny").answer("a chair", answers=1, seed=0, image=picture)
 
 
 def test_what_is_no_picture_is_said_so(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):

@@ -82,7 +82,7 @@ def _page(data: dict[str, object]) -> str:
     payload = json.dumps(null_nan(data), separators=(",", ":"), allow_nan=False).replace("</", "<\\/")
     parts = {
         "/*STYLE*/": (PAGE / "report.css").read_text(),
-        "/*SCRIPT*/": (PAGE / "meshes.js").read_text() + (PAGE / "report.js").read_text(),
+        "/*SCRIPT*/": "".join((PAGE / name).read_text() for name in ("common.js", "meshes.js", "report.js")),
         "/*VIEWER*/": (VIEWER / "viewer.min.js").read_text().replace("</script", "<\\/script"),
         # Last: what is written in the data is never taken for a place to fill in.
         "/*DATA*/null": payload,
