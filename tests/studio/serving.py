@@ -23,7 +23,8 @@ from tests.tiny import save_tiny
 CHAIN = """
 stages:
   - {name: coarse, instruction: semantic-plan, sees: [prompt], paint: grey, max_reasoning: 6, rewards: {preference: 1}}
-  - {name: fine, instruction: visual-detail, sees: [prompt, coarse.reasoning], max_reasoning: 6, rewards: {alignment: 2, aesthetic: 1, parts: 1}}
+  - {name: fine, instruction: visual-detail, sees: [prompt, coarse.reasoning], max_reasoning: 6,
+     rewards: {alignment: 2, aesthetic: 1, parts: 1}}
 steps: 3
 """
 

@@ -193,7 +193,7 @@ class Held(Maker):
             assert self.go_on.wait(60)
             drawn(so_far)
 
-        return super(Held, self).answer(text, drawn=held, **kwargs)
+        return super().answer(text, drawn=held, **kwargs)
 
 
 MAKERS: list[Held] = []
