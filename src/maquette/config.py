@@ -64,7 +64,7 @@ class StageSpec:
     paint: Literal["grey", "colour"] = "colour"
     """How its mesh is drawn for its rewards."""
     from_next: float = 0.0
-    """λ: how much of the next stage's return flows back to this one (FACTS §4: 1.0)."""
+    """λ: how much of the next stage's return flows back to this one (the paper: 1.0)."""
     max_reasoning: int = 96
     """Longest reasoning in tokens, its end included; 0: codes at once."""
     rewards: RewardWeights = field(default_factory=RewardWeights)

@@ -1,6 +1,6 @@
 """Tiny random checkpoints in the very layouts of the published ones: file names, key names, config fields, token ids.
 
-Only the widths are small. `real=True` keeps ShapeLLM-Omni's whole vocabulary (159,859 tokens; FACTS of its §1.1).
+Only the widths are small. `real=True` keeps ShapeLLM-Omni's whole vocabulary (159,859 tokens).
 """
 
 from __future__ import annotations

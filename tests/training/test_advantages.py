@@ -129,7 +129,7 @@ def test_through_a_chain_of_three_the_flow_goes_on_past_a_stage_whose_codes_it_l
 def test_a_stage_that_is_not_informative_gets_nothing():
     one = scores(("preference",), [[[0.0, 3.0], [1.0, 0.0], [5.0, 1.0], [7.0, 2.0]]])
     chain = stages(RewardWeights(preference=1.0), RewardWeights(preference=1.0), from_next=0.0)
-    informative = torch.tensor([[True, False], [False, True]])
+    informative = torch.tensor([[True, False], [False, True]])[..., None].expand(2, 2, 2)
     got = stage_advantages(one, chain, group_size=2, mixing="paper", advantage="mean", informative=informative)
     assert got[..., 0].tolist() == [[-0.5, 0.0], [0.5, 0.0], [0.0, -0.5], [0.0, 0.5]]
 

@@ -11,6 +11,7 @@ import torch
 
 from maquette.config import DynamicConfig, RewardWeights, StageSpec
 from maquette.tracking import read_metrics
+from maquette.training.advantages import stage_advantages
 from maquette.training.dynamic import RunState, collect, group_returns, informative, remember
 from maquette.training.groups import Answered, gather_groups
 from maquette.training.loop import run
@@ -95,7 +96,7 @@ def test_fresh_prompts_come_until_the_batch_is_full():
 def test_when_the_budget_is_spent_dropped_groups_fill_the_batch_and_teach_nothing():
     got, judge = collected([SAME, GOOD, SAME, SAME], DynamicConfig(enabled=True, rule="exact", budget=2.0))
     assert judge.asked == 4 and got.numbers["dynamic/filled"] == 1
-    assert got.informative.tolist() == [[False, False], [True, True]]
+    assert by_stage(got.informative) == [[False, False], [True, True]]
     assert len(got.answered.generation.prompts) == 2
 
 
@@ -113,17 +114,23 @@ def test_off_takes_what_comes_and_says_how_much_of_it_teaches_nothing():
 def test_a_group_stays_if_one_stage_of_it_teaches():
     # stage a: 1 + 0 against 0 + 1, equal after the flow; stage b: 0 against 1
     got, judge = collected([ONLY_FINE, GOOD], DynamicConfig(enabled=True, rule="exact"))
-    assert judge.asked == 2 and got.informative.tolist() == [[False, True], [True, True]]
+    assert judge.asked == 2 and by_stage(got.informative) == [[False, True], [True, True]]
 
 
-def found(values: list[list[float]], group_size: int = 2):
-    return group_returns(scores(values), CHAIN, group_size=group_size, mixing="standardised")
+def by_stage(useful: torch.Tensor) -> list[list[bool]]:
+    """Where the return flows to reasoning and codes alike, they are judged alike."""
+    assert torch.equal(useful[..., 0], useful[..., 1])
+    return useful[..., 0].tolist()
+
+
+def found(values: list[list[float]], group_size: int = 2, chain: tuple[StageSpec, ...] = CHAIN):
+    return group_returns(scores(values), chain, group_size=group_size, mixing="standardised")
 
 
 def test_spread_speaks_of_raw_returns():
     values = [[0.0, 0.50], [0.0, 0.52], [0.0, 0.2], [0.0, 0.8]]
     rule = DynamicConfig(enabled=True, rule="spread", least_spread=0.02)
-    assert informative(found(values), (), rule).tolist() == [[False, False], [True, True]]
+    assert by_stage(informative(found(values), (), rule)) == [[False, False], [True, True]]
     assert informative(found(values), (), replace(rule, least_spread=0.005)).all()
 
 
@@ -131,8 +138,9 @@ def test_band_drops_the_too_easy_and_the_too_hard_once_it_knows_enough():
     values = [[0.0, 0.4], [0.0, 0.6], [0.0, 0.85], [0.0, 0.95], [0.0, 0.0], [0.0, 0.1]]
     recent = tuple(x / 10 for x in range(11))
     rule = DynamicConfig(enabled=True, rule="band", low=0.1, high=0.8, window=88)
-    assert informative(found(values), (recent, recent), rule).tolist() == [[True] * 2, [False] * 2, [False] * 2]
-    assert informative(found(values), (recent[:-1], recent), rule).tolist() == [
+    assert by_stage(informative(found(values), (recent,) * 4, rule)) == [[True] * 2, [False] * 2, [False] * 2]
+    short = recent[:-1]
+    assert by_stage(informative(found(values), (short, short, recent, recent), rule)) == [
         [True] * 2,
         [True, False],
         [True, False],
@@ -143,11 +151,29 @@ def test_band_drops_the_too_easy_and_the_too_hard_once_it_knows_enough():
 def test_what_nobody_judged_teaches_nothing_and_is_not_remembered():
     values = [[NAN, NAN], [NAN, NAN], [NAN, 1.0], [NAN, 2.0]]
     returned = found(values)
-    assert returned.judged.tolist() == [[False, False], [True, True]]  # what flows back counts
+    assert by_stage(returned.judged) == [[False, False], [True, True]]  # what flows back counts
     assert not informative(returned, (), DynamicConfig())[0].any()
     means = torch.where(returned.judged, returned.raw.mean(1), torch.nan)
-    assert remember(((9.0,), (8.0,)), means, 2) == ((9.0, 1.5), (8.0, 1.5))
-    assert remember(((9.0, 7.0), ()), means, 2) == ((7.0, 1.5), (1.5,))
+    assert remember(((9.0,), (8.0,), (), ()), means, 2) == ((9.0, 1.5), (8.0, 1.5), (1.5,), (1.5,))
+    assert remember(((9.0, 7.0), (), (), ()), means, 2) == ((7.0, 1.5), (1.5,), (1.5,), (1.5,))
+
+
+def test_codes_that_earn_their_own_return_alone_are_judged_by_it():
+    chain = (replace(CHAIN[0], from_next_on="reasoning"), CHAIN[1])
+    # 1 + 0 against 0 + 1: nothing to tell the plans apart by, but the coarse codes by themselves differ
+    useful = informative(found(ONLY_FINE, chain=chain), (), DynamicConfig())
+    assert useful.tolist() == [[[False, True], [True, True]]]
+    mixed = {"group_size": 2, "mixing": "paper", "advantage": "mean"}
+    got = stage_advantages(scores(ONLY_FINE), chain, **mixed, informative=useful)
+    assert got.tolist() == [[[0, 0.5], [-0.5, -0.5]], [[0, -0.5], [0.5, 0.5]]]
+    # and codes that nobody judged do not live on what flows to the reasoning
+    assert found([[NAN, 0.0], [NAN, 1.0]], chain=chain).judged.tolist() == [[[True, False], [True, True]]]
+    # the band of each is of its own returns
+    rule = DynamicConfig(enabled=True, rule="band", low=0.1, high=0.8, window=8)
+    low, high = (0.0,) * 8, (9.0,) * 8
+    values = [[0.0, 0.0], [1.0, 8.0]]
+    banded = informative(found(values, chain=chain), (low, (0.0, 1.0) * 4, high, high), rule)
+    assert banded.tolist() == [[[False, True], [False, False]]]
 
 
 def test_groups_of_several_rounds_are_one_batch():

@@ -1,6 +1,6 @@
 """The building blocks of the 3D VQVAE: residual block, strided down-sampling, pixel-shuffle up-sampling, encoder, decoder.
 
-Module and parameter names are those of the published state dict (FACTS: VQVAE3D), so that its weights load without renaming.
+Module and parameter names are those of the published state dict (ShapeLLM-Omni's `3DVQVAE.bin`), so that its weights load without renaming.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
 """The restricted head: one distribution for sampling and training.
 
 In a reasoning segment only text and the terminator `<mesh-start>` can come, in a shape segment only the K codes. Logits are made
-for those rows of the head alone; at 8192 of 160 k rows that is also the speed (ENGINES: forward and backward cost 27 times less).
+for those rows of the head alone; at 8192 of 160 k rows
+that is also the speed: forward and backward cost a tenth (benchmarks/head_memory.py).
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
     python -m maquette.prompts.suites        # rewrites src/maquette/data/prompts/{mini,mini-dev,quickstart}.jsonl
 
-`mini` has the five categories and the counts of MME-3DR (FACTS: 40, 54, 53, 38, 64 = 249). Its prompts describe compositions
+`mini` has the five categories and the counts of MME-3DR (40, 54, 53, 38, 64 = 249). Its prompts describe compositions
 of family, part counts and colours that training never shows, so remembering training objects cannot answer them.
 """
 

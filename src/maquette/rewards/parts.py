@@ -27,7 +27,7 @@ def nearness(counts: Float[Tensor, "a 13"], wanted: int) -> Float[Tensor, " a"]:
 
 
 class Parts:
-    """In [0, 2]: the mean over the prompt's parts of existence + completeness, as the paper sums them (FACTS of App. B.2).
+    """In [0, 2]: the mean over the prompt's parts of existence + completeness, as the paper sums them (arXiv 2512.10949, App. B.2).
 
     Existence is the probability that the part is there at all; completeness the nearness of its count, averaged with the
     probability of its colour where one is asked for. NaN where the prompt asks for no part that the scorer has words for.

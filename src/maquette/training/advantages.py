@@ -1,4 +1,4 @@
-"""From raw reward parts to one advantage per answer, stage and kind of token: mix → returns → normalise (FACTS §4, DESIGN §1).
+"""From raw reward parts to one advantage per answer, stage and kind of token: mix → returns → normalise (arXiv 2512.10949, §7).
 
 Pure functions. Everything is computed in float64, so that a group whose answers are all equal gets exactly 0. The last axis k
 holds the two kinds of sampled tokens, reasoning and codes; they differ only where a return flows to the reasoning alone.
@@ -32,15 +32,15 @@ def stage_advantages(
     group_size: int,
     mixing: Mixing,
     advantage: str,
-    informative: Bool[Tensor, "p s"] | None = None,
+    informative: Bool[Tensor, "p s k"] | None = None,
 ) -> Float64[Tensor, "a s k"]:
-    """One advantage per answer, stage and kind of token; a group's stage that is not `informative` gets 0."""
+    """One advantage per answer, stage and kind of token; what is not `informative` in a group gets 0."""
     rewards = mix(scores, stages, group_size=group_size, mixing=mixing)
     flowed = kind_returns(rewards, stages)
     advantages = normalise(flowed, group_size=group_size, kind=advantage)
     if informative is None:
         return advantages
-    return advantages * repeat(informative, "p s -> (p g) s 1", g=group_size)
+    return advantages * repeat(informative, "p s k -> (p g) s k", g=group_size)
 
 
 def mix(scores: Scores, stages: Sequence[StageSpec], *, group_size: int, mixing: Mixing) -> Float64[Tensor, "a s"]:

@@ -18,7 +18,7 @@ from jaxtyping import Bool, Float64
 from torch import Tensor
 
 from maquette.config import DynamicConfig, StageSpec
-from maquette.training.advantages import Mixing, mix, returns
+from maquette.training.advantages import Mixing, kind_returns, mix
 from maquette.training.batches import draw_prompts
 from maquette.training.checkpoint import ALONE
 from maquette.training.distributed import Processes
@@ -40,7 +40,7 @@ class RunState:
     tokens: int = 0
     """Tokens sampled so far, those of dropped groups included: runs are compared at equal tokens by this."""
     means: tuple[tuple[float, ...], ...] = ()
-    """Mean raw returns of recent groups, oldest first, by stage."""
+    """Mean raw returns of recent groups, oldest first; by stage and within it by kind of token."""
 
     def to_json(self) -> dict[str, object]:
         return asdict(self)
@@ -60,7 +60,7 @@ class Collected:
     """This process's own."""
     scores: Scores
     """Everybody's, as `informative`."""
-    informative: Bool[Tensor, "p s"]
+    informative: Bool[Tensor, "p s k"]
     numbers: dict[str, float]
     """For the log: rounds, dropped groups, and what they cost."""
     state: RunState
@@ -68,11 +68,11 @@ class Collected:
 
 @dataclass(frozen=True)
 class GroupReturns:
-    """Flowed returns by group: as they are mixed for the advantages, and raw, whose scale the rules speak of."""
+    """Returns by group, stage and kind of token: as they are mixed for the advantages, and raw, whose scale the rules speak of."""
 
-    mixed: Float64[Tensor, "p g s"]
-    raw: Float64[Tensor, "p g s"]
-    judged: Bool[Tensor, "p s"]
+    mixed: Float64[Tensor, "p g s k"]
+    raw: Float64[Tensor, "p g s k"]
+    judged: Bool[Tensor, "p s k"]
     """False where no judge said anything about the stage or what flows back to it."""
 
 
@@ -100,8 +100,8 @@ def collect(
     everybodys: list[Scores] = []
     kept: list[tuple[int, int]] = []
     dropped: list[tuple[int, int]] = []
-    verdicts: list[Bool[Tensor, "_ s"]] = []
-    means: list[Float64[Tensor, "_ s"]] = []
+    verdicts: list[Bool[Tensor, "_ s k"]] = []
+    means: list[Float64[Tensor, "_ s k"]] = []
     taken: list[str] = []
     cursor, left = state.cursor, int(size * settings.budget) if settings.enabled else size
     while len(kept) < size and (fresh := min(size - len(kept), left, len(prompts) - len(taken) if rounds else size)):
@@ -114,7 +114,7 @@ def collect(
         # Machines of unlike make may round unlike, and then some would wait for a round that others do not begin.
         verdicts.append(processes.first_does(partial(informative, found, state.means, settings)))
         means.append(torch.where(found.judged, found.raw.mean(1), torch.nan))
-        for group, useful in enumerate(verdicts[-1].any(1).tolist()):
+        for group, useful in enumerate(verdicts[-1].flatten(1).any(1).tolist()):
             (kept if useful else dropped).append((len(rounds) - 1, group))
     sizes, chosen = list(map(len, verdicts)), sorted(kept + dropped[: size - len(kept)])
     total, spent = _tokens(rounds, sizes, dropped, processes)
@@ -159,42 +159,44 @@ def _drops(settings: DynamicConfig, *, rounds: int, dropped: int, filled: int, t
 
 
 def group_returns(scores: Scores, stages: Sequence[StageSpec], *, group_size: int, mixing: Mixing) -> GroupReturns:
-    """Flowed returns of every group and stage, under the mixing of the advantages and as plain weighted sums."""
-    flow = [stage.from_next for stage in stages]
+    """Returns of every group, stage and kind of token, under the mixing of the advantages and as plain weighted sums."""
 
-    def flowed(how: Mixing) -> Float64[Tensor, "p g s"]:
+    def flowed(how: Mixing) -> Float64[Tensor, "p g s k"]:
         mixed = mix(scores, stages, group_size=group_size, mixing=how)
-        return rearrange(returns(mixed, flow), "(p g) s -> p g s", g=group_size)
+        return rearrange(kind_returns(mixed, stages), "(p g) s k -> p g s k", g=group_size)
 
     seen = rearrange(~scores.missing & ~scores.values.isnan(), "k (p g) s -> k p g s", g=group_size)
     used = torch.tensor([[bool(asdict(stage.rewards)[name]) for stage in stages] for name in scores.names])
-    judged = (seen.any(2) & used[:, None]).any(0)
-    for s in range(len(stages) - 2, -1, -1):
-        judged[:, s] |= judged[:, s + 1] & bool(flow[s])
-    return GroupReturns(flowed(mixing), flowed("paper"), judged)
+    # judged are those to whose return a judged stage contributes: the same flow over ones and noughts
+    own = (seen.any(2) & used[:, None]).any(0).double()
+    return GroupReturns(flowed(mixing), flowed("paper"), kind_returns(own, stages) > 0)
 
 
-def informative(found: GroupReturns, recent: Sequence[Sequence[float]], settings: DynamicConfig) -> Bool[Tensor, "p s"]:
-    """Which stage of which group may teach, by `settings.rule`; equal returns never do. Off: every one that is not equal."""
+def informative(
+    found: GroupReturns, recent: Sequence[Sequence[float]], settings: DynamicConfig
+) -> Bool[Tensor, "p s k"]:
+    """Which tokens of which group may teach, by `settings.rule`; equal returns never do. Off: all that are not equal."""
     span = found.mixed.amax(1) - found.mixed.amin(1)
     useful = (span > SAME * found.mixed.abs().amax(1).clamp(min=1.0)) & found.judged
     if settings.enabled and settings.rule == "spread":
         useful = useful & (found.raw.std(1, correction=0) >= settings.least_spread)
     if settings.enabled and settings.rule == "band":
-        for s, means in enumerate(recent):
+        middle, columns = found.raw.mean(1).flatten(1), useful.flatten(1)
+        for column, means in enumerate(recent):
             if len(means) * 8 >= settings.window:
                 low, high = np.quantile(means, [settings.low, settings.high])
-                middle = found.raw[:, :, s].mean(1)
-                useful[:, s] &= (middle >= low) & (middle <= high)
+                columns[:, column] &= (middle[:, column] >= low) & (middle[:, column] <= high)
+        useful = columns.view_as(useful)
     return useful
 
 
 def remember(
-    recent: Sequence[Sequence[float]], means: Float64[Tensor, "p s"], window: int
+    recent: Sequence[Sequence[float]], means: Float64[Tensor, "p s k"], window: int
 ) -> tuple[tuple[float, ...], ...]:
-    """The last `window` group means of each stage, NaN (nobody judged) left out."""
-    before = recent or [()] * means.shape[1]
-    fresh = [[x for x in column if x == x] for column in means.T.tolist()]
+    """The last `window` group means of each stage and kind, NaN (nobody judged) left out."""
+    columns = means.flatten(1).T.tolist()
+    before = recent or [()] * len(columns)
+    fresh = [[x for x in column if x == x] for column in columns]
     return tuple(tuple([*old, *new][-window:]) for old, new in zip(before, fresh, strict=True))
 
 
