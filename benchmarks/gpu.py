@@ -151,7 +151,7 @@ def updating(policy: Policy, size: Size, device: torch.device, rate: float) -> d
     policy.train()
     optimiser = OptimiserConfig(micro_batch_tokens=size.micro_batch_tokens, precision="bfloat16")
     algorithm = AlgorithmConfig(kl="none")
-    learner = Learner(policy, None, make_optimizer(policy, optimiser), algorithm, optimiser, 1.0)
+    learner = Learner(policy, None, make_optimizer(policy, optimiser), algorithm, optimiser, 1.0, (size.codes,))
     advantages = torch.linspace(-1, 1, len(rollouts.answer), dtype=torch.float64)[:, None, None].expand(-1, 1, 2)
 
     def work() -> None:

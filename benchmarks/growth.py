@@ -83,7 +83,8 @@ def step(policy: Policy, setting: Setting, clock: Stopwatch) -> None:
                     written = engine.decode(plans, 1, replace(sampling, seed=index))
             stages.append(written)
         optimiser, algorithm = OptimiserConfig(), AlgorithmConfig()
-        learner = Learner(policy, policy, make_optimizer(policy, optimiser), algorithm, optimiser, 1.0)
+        longest = (setting.reasoning + setting.codes,) * setting.stages
+        learner = Learner(policy, policy, make_optimizer(policy, optimiser), algorithm, optimiser, 1.0, longest)
         answers = setting.prompts * setting.answers
         spread = torch.linspace(-1, 1, answers * setting.stages, dtype=torch.float64).view(answers, setting.stages)
         advantages = spread[..., None].expand(-1, -1, 2)  # reasoning, codes

@@ -92,7 +92,7 @@ def ours(folder: Path, work: Work, way: str, updates: int) -> dict[str, object]:
     policy, reference = load_policy(folder), load_policy(folder).requires_grad_(False)
     optimiser = OptimiserConfig(precision=precision)
     algorithm = AlgorithmConfig(loss="dapo", kl_beta=work.beta)
-    learner = Learner(policy, reference, make_optimizer(policy, optimiser), algorithm, optimiser, 1.0)
+    learner = Learner(policy, reference, make_optimizer(policy, optimiser), algorithm, optimiser, 1.0, (work.codes,))
     engine = LockstepEngine(policy, work.codes, decoding)
     prompts = [policy.tokenizer.encode(text) for text in TEXTS]
     advantages = torch.linspace(-1, 1, len(TEXTS) * work.answers, dtype=torch.float64)[:, None, None].expand(-1, 1, 2)

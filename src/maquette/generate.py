@@ -119,8 +119,17 @@ def _turns(
 
 def _stage_sampling(sampling: Sampling, stage: StageSpec, index: int) -> Sampling:
     """The stage's own length, and random numbers that no other stage has."""
-    length = stage.max_reasoning if instruction(stage.instruction).reasons else 0
-    return replace(sampling, max_reasoning=length, seed=sampling.seed * 16 + index)
+    return replace(sampling, max_reasoning=reasoning_limit(stage), seed=sampling.seed * 16 + index)
+
+
+def reasoning_limit(stage: StageSpec) -> int:
+    """The most tokens of its reasoning, the end included; 0 for an instruction that asks for codes at once."""
+    return stage.max_reasoning if instruction(stage.instruction).reasons else 0
+
+
+def most_sampled(stage: StageSpec, codes_per_shape: int) -> int:
+    """The most tokens that an answer to the stage can sample: its end of reasoning, where it is the limit's, is not one of them."""
+    return max(1, reasoning_limit(stage)) - 1 + codes_per_shape
 
 
 def read_answers(rollouts: Rollouts, tokenizer: ChatTokenizer, codes_per_shape: int) -> Written:

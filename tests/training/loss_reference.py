@@ -22,7 +22,7 @@ class Case:
     sampled: list[list[bool]]
     weight: Grid
     stage: list[int]
-    longest: int
+    longest: list[int]
     low: float
     high: float
     kl: str
@@ -44,7 +44,7 @@ def value(name: str, logps: Grid, fixed: Grid, case: Case) -> float:
                 if name in ("grpo", "gspo", "gspo-token"):
                     mean = 1 / len(counted) / sum(case.weight[i])
                 elif name == "dr-grpo":
-                    mean = 1 / len(counted) / case.longest
+                    mean = 1 / len(counted) / case.longest[stage]
                 else:
                     mean = 1 / everything
                 total -= weight * mean * objective(name, i, t, logps, fixed, case)
@@ -57,7 +57,9 @@ def objective(name: str, i: int, t: int, logps: Grid, fixed: Grid, case: Case) -
     if case.reference is None or case.kl == "none":
         return gained
     gap = case.reference[i][t] - logps[i][t]
-    estimate = {"k1": -gap, "k2": gap * gap / 2, "k3": math.exp(gap) - gap - 1}[case.kl]
+    # k1 is a cost of the token, weighed by its ratio; k2 and k3 have a gradient of their own
+    cost = (fixed[i][t] - case.reference[i][t]) * math.exp(logps[i][t] - case.old[i][t])
+    estimate = {"k1": cost, "k2": gap * gap / 2, "k3": math.exp(gap) - gap - 1}[case.kl]
     return gained - case.beta * estimate
 
 
@@ -78,8 +80,8 @@ def surrogate(name: str, i: int, t: int, logps: Grid, fixed: Grid, case: Case) -
 
 
 def sequence_ratio(i: int, logps: Grid, case: Case) -> float:
-    gaps = [logps[i][t] - case.old[i][t] for t, sampled in enumerate(case.sampled[i]) if sampled]
-    return math.exp(sum(gaps) / len(gaps))
+    gaps = [w * (logps[i][t] - case.old[i][t]) for t, w in enumerate(case.weight[i]) if case.sampled[i][t]]
+    return math.exp(sum(gaps) / sum(case.weight[i]))
 
 
 def gradient(name: str, logps: Grid, case: Case, step: float = 1e-6) -> Grid:

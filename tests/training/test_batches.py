@@ -97,11 +97,17 @@ def test_denominators_by_stage_count_weights_and_the_sequences_that_have_any():
     rollouts = rollouts_of([5, 3, 4, 2], stages=2)
     grid = torch.zeros(4, 7)
     counts = denominators(
-        Batch(rollouts, grid, token_weights(rollouts, (1.0, 1.0)), None, None), torch.arange(4), 2, longest=9
+        Batch(rollouts, grid, token_weights(rollouts, (1.0, 1.0)), None, None),
+        torch.arange(4),
+        torch.tensor([9.0, 7.0]),
     )
-    assert counts.tokens.tolist() == [4 + 3, 2 + 1] and counts.sequences.tolist() == [2, 2] and counts.longest == 9
+    assert (
+        counts.tokens.tolist() == [4 + 3, 2 + 1]
+        and counts.sequences.tolist() == [2, 2]
+        and counts.longest.tolist() == [9, 7]
+    )
     muted = token_weights(rollouts, (0.5, 1.0)) * torch.tensor([[1.0], [1.0], [1.0], [0.0]])
-    counts = denominators(Batch(rollouts, grid, muted, None, None), torch.arange(4), 2, longest=9)
+    counts = denominators(Batch(rollouts, grid, muted, None, None), torch.arange(4), torch.tensor([9.0, 7.0]))
     assert counts.tokens.tolist() == [4 + 3, 2] and counts.sequences.tolist() == [2, 1]
 
 

@@ -62,7 +62,7 @@ def gain(
     right = tiny_policy(0)
     policy = OffByOne(right.model, right.tokenizer) if wrong else right
     optimiser = OptimiserConfig(lr=1e-2, micro_batch_tokens=10_000)
-    learner = Learner(policy, None, make_optimizer(policy, optimiser), algorithm, optimiser, 1.0)
+    learner = Learner(policy, None, make_optimizer(policy, optimiser), algorithm, optimiser, 1.0, (24,))
     engine = LockstepEngine(policy, GEOMETRY.codes_per_shape)
     prompts = [policy.tokenizer.chat(text) for text in ("a red chair", "a blue car")]
     course = []

@@ -16,7 +16,7 @@ from maquette.training.update import sampler_correction
 from tests.training.loss_reference import Case, gradient, value
 
 LENGTHS = (5, 3, 4, 1, 5, 2)
-LONGEST = 6
+LONGEST = [6, 9]
 
 
 def batch(seed: int, *, on_policy: bool = False, stages: int = 2, per_token: bool = True) -> dict[str, Tensor]:
@@ -48,7 +48,10 @@ def ours(
     stage, summed = data["stage"], weights.sum(1)
     count = int(stage.max()) + 1
     empty = torch.zeros(count, dtype=torch.float64)
-    counts = Denominators(empty.index_add(0, stage, summed), empty.index_add(0, stage, (summed > 0).double()), LONGEST)
+    sequences = empty.index_add(0, stage, (summed > 0).double())
+    counts = Denominators(
+        empty.index_add(0, stage, summed), sequences, torch.tensor(LONGEST[:count], dtype=torch.float64)
+    )
     loss = LOSSES[name](
         LossInputs(
             logprobs=logps,
@@ -144,7 +147,7 @@ def trl(
         vllm_importance_sampling_correction=cap > 0,
         model=SimpleNamespace(training=True),
         current_gradient_accumulation_steps=1,
-        max_completion_length=LONGEST,
+        max_completion_length=LONGEST[0],
         accelerator=accelerator,
         _entropy_bonus_enabled=bonus > 0,
         use_adaptive_entropy=False,

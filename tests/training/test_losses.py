@@ -8,7 +8,7 @@ from dataclasses import fields, replace
 import pytest
 import torch
 
-from maquette.training.losses import LOSSES, Denominators, LossInputs, LossSettings, clip_fraction, divergence
+from maquette.training.losses import LOSSES, Denominators, LossInputs, LossSettings, clipped_tokens, divergence
 
 PLAIN = LossSettings(clip_low=0.2, clip_high=0.28, kl="none", kl_beta=0.0)
 
@@ -37,7 +37,11 @@ def two_sequences() -> LossInputs:
 def counts_of(inputs: LossInputs, stages: int = 1, longest: int = 4) -> Denominators:
     summed = inputs.weights.sum(1)
     tokens = torch.zeros(stages).index_add(0, inputs.stage, summed)
-    return Denominators(tokens, torch.zeros(stages).index_add(0, inputs.stage, (summed > 0).float()), longest)
+    return Denominators(
+        tokens,
+        torch.zeros(stages).index_add(0, inputs.stage, (summed > 0).float()),
+        torch.full((stages,), float(longest)),
+    )
 
 
 def rows(inputs: LossInputs, which: list[int], stage: int | None = None) -> LossInputs:
@@ -123,14 +127,46 @@ def test_kl_and_entropy_enter_the_loss_with_their_signs():
     assert rewarded == pytest.approx(plain - 0.5 * (1 + 2 + 3) / 3, rel=1e-5)
 
 
-def test_k3_pulls_towards_the_reference():
+@pytest.mark.parametrize("kind", ["k1", "k2", "k3"])
+def test_every_estimator_pulls_towards_the_reference(kind):
     inputs = replace(two_sequences(), advantages=torch.zeros(2, 3), reference_logprobs=torch.full((2, 3), -1.0))
-    LOSSES["dapo"](inputs, counts_of(inputs), LossSettings(kl="k3", kl_beta=1.0)).backward()
+    LOSSES["dapo"](inputs, counts_of(inputs), LossSettings(kl=kind, kl_beta=1.0)).backward()
     assert (inputs.logprobs.grad[inputs.sampled] > 0).all()
 
 
-def test_clip_fraction_counts_what_has_lost_its_gradient():
-    assert float(clip_fraction(two_sequences(), PLAIN)) == 2
+@pytest.mark.parametrize("kind", ["k1", "k2"])
+def test_the_mean_gradient_of_an_estimator_is_that_of_the_divergence(kind):
+    """Over all tokens that can come, each as often as it does; k3's is that of the divergence the other way round."""
+    logits = torch.tensor([0.3, -0.2, 1.0, 0.1], dtype=torch.float64, requires_grad=True)
+    reference = torch.tensor([-0.5, 0.4, 0.2, 0.9], dtype=torch.float64).log_softmax(0)
+    logprobs = logits.log_softmax(0)
+    (truth,) = torch.autograd.grad((logprobs.exp() * (logprobs - reference)).sum(), logits, retain_graph=True)
+    often = logprobs.exp().detach()
+    inputs = LossInputs(
+        logprobs=logprobs[:, None],
+        old_logprobs=logprobs.detach()[:, None],
+        reference_logprobs=reference[:, None],
+        entropy=torch.zeros(4, 1, dtype=torch.float64),
+        advantages=torch.zeros(4, 1, dtype=torch.float64),
+        sampled=torch.ones(4, 1, dtype=torch.bool),
+        weights=often[:, None],
+        stage=torch.zeros(4, dtype=torch.int64),
+    )
+    counts = Denominators(torch.ones(1), torch.ones(1), torch.ones(1))
+    loss = LOSSES["dapo"](inputs, counts, LossSettings(kl=kind, kl_beta=1.0))
+    (slope,) = torch.autograd.grad(loss, logits)
+    torch.testing.assert_close(slope, truth)
+
+
+@pytest.mark.parametrize(
+    ("name", "by_hand"),
+    # token ratios 2 and 1 pushed up, ½ pushed down; the first sequence's ratio is √2
+    [("grpo", 2), ("dapo", 2), ("dr-grpo", 2), ("gspo", 3), ("gspo-token", 3), ("cispo", 1), ("raft", 0)],
+)
+def test_clipped_tokens_are_those_that_the_loss_clips(name, by_hand):
+    assert float(clipped_tokens(name, two_sequences(), PLAIN)) == by_hand
+    turned = replace(two_sequences(), advantages=-two_sequences().advantages)
+    assert float(clipped_tokens(name, turned, PLAIN)) == (1 if name == "cispo" else 0)
 
 
 WEIGHTED_BY_HAND = {
@@ -138,8 +174,9 @@ WEIGHTED_BY_HAND = {
     "grpo": -((0.5 * 1.28 + 1) / 1.5 - 1.6) / 2,
     "dapo": -(0.5 * 1.28 + 1 - 1.6) / 2.5,
     "dr-grpo": -(0.5 * 1.28 + 1 - 1.6) / (2 * 4),
-    "gspo": -(1.28 - 1.6) / 2,
-    "gspo-token": -(1.28 - 1.6) / 2,
+    # the half token counts by half in its sequence's ratio: 2^(½/1.5), below the bound
+    "gspo": -(2 ** (1 / 3) - 1.6) / 2,
+    "gspo-token": -(2 ** (1 / 3) - 1.6) / 2,
     "cispo": -(0.5 * 1.28 * math.log(2) - math.log(0.5)) / 2.5,
     "raft": -(0.5 * math.log(2) - 2 * math.log(0.5)) / 2.5,
 }

@@ -20,7 +20,7 @@ OPTIMISER = OptimiserConfig(lr=1e-2, micro_batch_tokens=400)
 
 def learner_of(algorithm: AlgorithmConfig, optimiser: OptimiserConfig = OPTIMISER, reasoning: float = 1.0) -> Learner:
     policy = tiny_policy(0)
-    return Learner(policy, None, make_optimizer(policy, optimiser), algorithm, optimiser, 1.0, (reasoning,))
+    return Learner(policy, None, make_optimizer(policy, optimiser), algorithm, optimiser, 1.0, (19,), (reasoning,))
 
 
 def rolled(learner: Learner, dtype: torch.dtype = torch.float32, seed: int = 0) -> Rollouts:
@@ -73,10 +73,11 @@ def test_the_penalty_draws_mass_into_the_support():
     assert course[0.0][-1] == pytest.approx(course[0.0][0], abs=0.1) and course[1.0][-1] < course[1.0][0] / 2
 
 
-def test_a_reasoning_weight_of_0_is_as_if_reasoning_were_not_sampled():
+@pytest.mark.parametrize("loss", ["dapo", "gspo"])
+def test_a_reasoning_weight_of_0_is_as_if_reasoning_were_not_sampled(loss: str):
     moved = []
     for reasoning in (0.0, 1.0):
-        learner = learner_of(AlgorithmConfig(kl="none"), reasoning=reasoning)
+        learner = learner_of(AlgorithmConfig(loss=loss, kl="none", updates_per_rollout=2), reasoning=reasoning)
         rollouts = rolled(learner)
         if reasoning:
             rollouts = replace(rollouts, sampled=rollouts.sampled & (rollouts.segment == SegmentKind.SHAPE))
@@ -84,6 +85,29 @@ def test_a_reasoning_weight_of_0_is_as_if_reasoning_were_not_sampled():
         moved.append(learner.policy.state_dict())
     for name, value in moved[0].items():
         torch.testing.assert_close(value, moved[1][name], atol=1e-6, rtol=0)
+
+
+def test_metrics_are_of_the_whole_first_pass():
+    rollouts = rolled(learner_of(AlgorithmConfig(kl="none")))
+    standing = replace(OPTIMISER, lr=0.0)
+    whole = step(learner_of(AlgorithmConfig(kl="none"), standing), rollouts)
+    # two groups of four, so that a minibatch holds half of the answers
+    parts = update(
+        learner_of(AlgorithmConfig(kl="none", minibatches=2), standing), rollouts, advantages(), group_size=4, seed=(0, 0),
+        clock=Stopwatch(),
+    )  # fmt: skip
+    assert parts["sampled_tokens"] == whole["sampled_tokens"] == int(rollouts.sampled.sum())
+    for name in ("entropy/shape", "entropy/reasoning", "sampler_drift"):
+        assert parts[name] == pytest.approx(whole[name], rel=1e-5, abs=1e-7), name
+
+
+def test_dr_grpo_divides_by_what_could_be_sampled_not_by_what_was():
+    learner = learner_of(AlgorithmConfig(loss="dr-grpo", kl="none"), replace(OPTIMISER, lr=0.0))
+    rollouts = rolled(learner)
+    own = advantages()[rollouts.answer, 0, 0][:, None] * rollouts.sampled
+    for kept in (rollouts, replace(rollouts, sampled=rollouts.sampled & (rollouts.segment == SegmentKind.SHAPE))):
+        # on-policy every ratio is 1: the loss is the sum of advantages over 8 sequences of at most 19 sampled tokens
+        assert step(learner, kept)["loss"] == pytest.approx(-float((own * kept.sampled).sum()) / 8 / 19, abs=1e-6)
 
 
 def test_raft_counts_the_chosen_answers_alone():

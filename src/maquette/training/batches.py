@@ -107,9 +107,9 @@ def token_weights(rollouts: Rollouts, reasoning: Sequence[float]) -> Float[Tenso
     return torch.where(rollouts.segment == SegmentKind.REASONING, own, 1.0) * rollouts.sampled
 
 
-def denominators(batch: Batch, rows: Int64[Tensor, " m"], stages: int, longest: int) -> Denominators:
+def denominators(batch: Batch, rows: Int64[Tensor, " m"], longest: Float[Tensor, " s"]) -> Denominators:
     """Weights of sampled tokens, and sequences with a token that counts, of each stage among `rows`."""
     stage, weights = batch.rollouts.stage[rows], batch.weights[rows].sum(1)
-    tokens = torch.zeros(stages).index_add(0, stage, weights)
-    sequences = torch.zeros(stages).index_add(0, stage, (weights > 0).float())
+    tokens = torch.zeros(len(longest)).index_add(0, stage, weights)
+    sequences = torch.zeros(len(longest)).index_add(0, stage, (weights > 0).float())
     return Denominators(tokens, sequences, longest)

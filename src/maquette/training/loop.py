@@ -18,6 +18,7 @@ from torch import Tensor
 
 from maquette.config import Config
 from maquette.config_file import dump_config
+from maquette.generate import most_sampled
 from maquette.policy.model import Policy
 from maquette.rewards.judges_file import read_judges
 from maquette.tracking import (
@@ -116,6 +117,7 @@ def make_learner(config: Config, parts: Parts) -> Learner:
         config.algorithm,
         config.optimiser,
         config.temperature,
+        tuple(most_sampled(stage, parts.codec.codes_per_shape) for stage in config.stages),
         tuple(stage.reasoning_weight for stage in config.stages),
         parts.processes,
     )

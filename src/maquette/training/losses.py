@@ -44,8 +44,8 @@ class Denominators:
     """Weights of the sampled tokens of each stage, summed: their number where each weighs 1."""
     sequences: Float[Tensor, " s"]
     """Sequences of each stage with a token that counts."""
-    longest: int
-    """The constant of Dr.GRPO: the most tokens that one sequence can sample."""
+    longest: Float[Tensor, " s"]
+    """The constants of Dr.GRPO: the most tokens that a sequence of each stage can sample, whatever it did sample."""
 
 
 @dataclass(frozen=True)
@@ -74,7 +74,7 @@ def dapo_loss(inputs: LossInputs, counts: Denominators, settings: LossSettings) 
 
 
 def dr_grpo_loss(inputs: LossInputs, counts: Denominators, settings: LossSettings) -> Float[Tensor, ""]:
-    """Sums over tokens by a constant: no bonus for short right and long wrong answers (Dr.GRPO, 2503.20783)."""
+    """Sums over tokens by a constant: no bonus for short right and long wrong answers (Dr.GRPO, arXiv 2503.20783, §3.2)."""
     mean = _inverse(counts.sequences * counts.longest)[inputs.stage][:, None]
     return _total(inputs, settings, _clipped(inputs, token_ratio(inputs), settings), mean)
 
@@ -121,15 +121,18 @@ def token_ratio(inputs: LossInputs) -> Float[Tensor, "n t"]:
 
 
 def sequence_log_ratio(inputs: LossInputs) -> Float[Tensor, "n 1"]:
-    """The mean of log ρ over each sequence's sampled tokens; 0 for a sequence without any."""
-    summed = torch.where(inputs.sampled, inputs.logprobs - inputs.old_logprobs, 0.0).sum(1, keepdim=True)
-    return summed / inputs.sampled.sum(1, keepdim=True).clamp(min=1)
+    """The mean of log ρ over each sequence's sampled tokens, by their weights; 0 for a sequence without any."""
+    ratios = torch.where(inputs.sampled, inputs.logprobs - inputs.old_logprobs, 0.0)
+    return (ratios * inputs.weights).sum(1, keepdim=True) * _inverse(inputs.weights.sum(1, keepdim=True))
 
 
 def divergence(
     logprobs: Float[Tensor, "n t"], reference: Float[Tensor, "n t"], kind: Literal["k1", "k2", "k3"]
 ) -> Float[Tensor, "n t"]:
-    """Per-token estimate of KL(π_θ ‖ π_ref) from tokens of π_θ (Schulman's k1, k2, k3); k3 = ρ - log ρ - 1, ρ = π_ref/π_θ."""
+    """Per-token estimate of KL(π_θ ‖ π_ref) from tokens of π_θ: k1 = -log ρ, k2 = (log ρ)²/2, k3 = ρ - log ρ - 1, with ρ = π_ref/π_θ.
+
+    Source: J. Schulman, "Approximating KL Divergence", joschu.net/blog/kl-approx.html.
+    """
     log_ratio = reference - logprobs
     if kind == "k1":
         return -log_ratio
@@ -148,18 +151,36 @@ def sequence_mean(inputs: LossInputs, counts: Denominators) -> Float[Tensor, "n 
     return _inverse(counts.sequences)[inputs.stage][:, None] * _inverse(inputs.weights.sum(1, keepdim=True))
 
 
-def clip_fraction(inputs: LossInputs, settings: LossSettings) -> Float[Tensor, ""]:
-    """How many sampled tokens (a count) have their ratio clipped in the direction that their advantage pushes."""
-    ratio, push = token_ratio(inputs).detach(), inputs.advantages
-    high = (ratio > 1 + settings.clip_high) & (push > 0)
-    low = (ratio < 1 - settings.clip_low) & (push < 0)
-    return ((high | low) & inputs.sampled).sum().float()
+def clipped_tokens(name: str, inputs: LossInputs, settings: LossSettings) -> Float[Tensor, ""]:
+    """How many sampled tokens (a count) that loss clips: for most, those whose ratio is beyond a bound that their advantage pushes to.
+
+    GSPO's ratio is the sequence's; CISPO cuts every ratio that is too large; RAFT none.
+    """
+    if name == "raft":
+        return torch.zeros(())
+    of_sequences = name in ("gspo", "gspo-token")
+    ratio = (sequence_log_ratio(inputs).exp() if of_sequences else token_ratio(inputs)).detach()
+    high, low = ratio > 1 + settings.clip_high, ratio < 1 - settings.clip_low
+    push = inputs.advantages
+    out = high if name == "cispo" else (high & (push > 0)) | (low & (push < 0))
+    return (out & inputs.sampled).sum().float()
 
 
 def _clipped(inputs: LossInputs, ratio: Float[Tensor, "n t"], settings: LossSettings) -> Float[Tensor, "n t"]:
     """min(ρA, clip(ρ, 1 - ε_low, 1 + ε_high)·A)."""
     clipped = ratio.clamp(1 - settings.clip_low, 1 + settings.clip_high)
     return torch.minimum(ratio * inputs.advantages, clipped * inputs.advantages)
+
+
+def _pulling(inputs: LossInputs, reference: Float[Tensor, "n t"], settings: LossSettings) -> Float[Tensor, "n t"]:
+    """The divergence as a term of the loss.
+
+    k1's own gradient, ∇log π, knows nothing of the reference and is 0 in the mean; k1 as a cost of each token, ρ·k1 with ρ = π/π_old and
+    k1 held fixed, has the divergence's gradient.
+    """
+    assert settings.kl != "none"
+    value = divergence(inputs.logprobs, reference, settings.kl)
+    return token_ratio(inputs) * value.detach() if settings.kl == "k1" else value
 
 
 def _inverse(counts: Float[Tensor, " ..."]) -> Float[Tensor, " ..."]:
@@ -173,7 +194,7 @@ def _total(
     """-(surrogate - β·KL + bonus·entropy + penalty·log kept), times each token's weight and its mean's, summed."""
     terms = surrogate
     if settings.kl != "none" and settings.kl_beta and inputs.reference_logprobs is not None:
-        terms = terms - settings.kl_beta * divergence(inputs.logprobs, inputs.reference_logprobs, settings.kl)
+        terms = terms - settings.kl_beta * _pulling(inputs, inputs.reference_logprobs, settings)
     if settings.entropy_bonus:
         terms = terms + settings.entropy_bonus * inputs.entropy
     if settings.outside_penalty and inputs.kept is not None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import torch
@@ -18,8 +17,9 @@ from maquette.training.advantages import token_advantages
 from maquette.training.averaging import remember
 from maquette.training.batches import denominators, micro_batch_rows, minibatch_rows, rows_of, take, token_weights
 from maquette.training.distributed import Processes
-from maquette.training.losses import LOSSES, Denominators, LossInputs, LossSettings, clip_fraction, divergence
-from maquette.types import Batch, Rollouts, SegmentKind
+from maquette.training.losses import LOSSES, Denominators, LossInputs, LossSettings
+from maquette.training.measures import SUMS, add, measure, of_pass, over_all
+from maquette.types import Batch, Rollouts
 
 
 @dataclass(frozen=True)
@@ -32,6 +32,8 @@ class Learner:
     algorithm: AlgorithmConfig
     optimiser: OptimiserConfig
     temperature: float
+    longest: tuple[int, ...]
+    """The most tokens that a sequence of each stage can sample."""
     reasoning_weights: tuple[float, ...] = ()
     """Weight of a reasoning token, by stage; empty: 1 in each."""
     processes: Processes = field(default_factory=Processes)
@@ -82,16 +84,15 @@ def update(
     seed: tuple[int, int],
     clock: Stopwatch,
 ) -> dict[str, float]:
-    """Every pass and minibatch over one rollout; metrics are means over sampled tokens, of the first pass unless said.
+    """Every pass and minibatch over one rollout; metrics are means over sampled tokens, of the first pass; of the last what is clipped.
 
     `rollouts` and `advantages` are this process's own; metrics are those of all processes. Raises ValueError for a loss or
     gradient that is not finite, before the optimiser sees it.
     """
     processes = learner.processes
     batch = make_batch(learner, rollouts, advantages, clock)
-    longest = processes.most(int(rollouts.sampled.sum(1).max()))
     first_group = sum(processes.gather(int(rollouts.answer.max()) // group_size + 1)[: processes.rank])
-    measured: list[dict[str, float]] = []
+    measured: list[list[dict[str, float]]] = []
     for epoch in range(learner.algorithm.updates_per_rollout):
         dealt = minibatch_rows(
             rollouts.answer,
@@ -100,10 +101,10 @@ def update(
             seed=(*seed, epoch),
             first_group=first_group,
         )
-        for rows in dealt:
-            own = denominators(batch, rows, advantages.shape[1], longest)
-            measured.append(optimise(learner, batch, rows, of_all(own, learner), clock))
-    first, last = measured[0], measured[-1]
+        longest = torch.tensor(learner.longest, dtype=torch.float32)
+        counts = [of_all(denominators(batch, rows, longest), learner) for rows in dealt]
+        measured.append([optimise(learner, batch, r, c, clock) for r, c in zip(dealt, counts, strict=True)])
+    first, last = of_pass(measured[0]), of_pass(measured[-1])
     return first | {"clip_fraction": last["clip_fraction"], "ratio_max": last["ratio_max"]}
 
 
@@ -148,7 +149,7 @@ def passes(learner: Learner, rollouts: Rollouts, rows: Int64[Tensor, " m"]) -> l
 def optimise(
     learner: Learner, batch: Batch, rows: Int64[Tensor, " m"], counts: Denominators, clock: Stopwatch
 ) -> dict[str, float]:
-    """One optimiser step over one minibatch, of which `rows` are this process's."""
+    """One optimiser step over one minibatch, of which `rows` are this process's; what `measures.SUMS` names, summed, and the norm."""
     processes = learner.processes
     sums = dict.fromkeys(SUMS, 0.0)
     learner.optimizer.zero_grad(set_to_none=True)
@@ -164,8 +165,10 @@ def optimise(
                 # Wrappers average gradients over processes; what is wanted is their sum.
                 (value * (processes.count if real else 0)).backward()
         if real:
-            measured = measure(part.rollouts, inputs, scored, learner.settings, first=index == 0)
-            _add(sums, measured | {"loss": float(value.detach())})
+            measured = measure(
+                learner.algorithm.loss, part.rollouts, inputs, scored, learner.settings, first=index == 0
+            )
+            add(sums, measured | {"loss": float(value.detach())})
     sums = over_all(sums, processes)
     _refuse_nonfinite("loss", sums["loss"])
     with clock("backward"):
@@ -173,7 +176,7 @@ def optimise(
         _refuse_nonfinite("gradient norm", norm)
         learner.optimizer.step()
         remember(learner.optimizer, learner.optimiser.average)
-    return summarise(sums) | {"loss": sums["loss"], "grad_norm": norm}
+    return sums | {"grad_norm": norm}
 
 
 def clip_gradients(learner: Learner) -> float:
@@ -187,19 +190,7 @@ def of_all(counts: Denominators, learner: Learner) -> Denominators:
     both = torch.stack([counts.tokens, counts.sequences]).double()
     device = next(learner.policy.parameters()).device
     tokens, sequences = learner.processes.total(both.flatten()).float().view_as(both).to(device)
-    return Denominators(tokens, sequences, counts.longest)
-
-
-def over_all(sums: Mapping[str, float], processes: Processes) -> dict[str, float]:
-    """One process's sums → everybody's, and the largest of the ratios."""
-    own = torch.tensor([sums[name] for name in SUMS], dtype=torch.float64)
-    total = dict(zip(SUMS, processes.total(own).tolist(), strict=True))
-    return total | {"ratio_max": float(processes.largest(own)[SUMS.index("ratio_max")])}
-
-
-def _add(sums: dict[str, float], more: Mapping[str, float]) -> None:
-    for name, number in more.items():
-        sums[name] = max(sums[name], number) if name == "ratio_max" else sums[name] + number
+    return Denominators(tokens, sequences, counts.longest.to(device))
 
 
 def loss_inputs(batch: Batch, scored: LogProbs, sampler_cap: float = 0.0) -> LossInputs:
@@ -228,66 +219,6 @@ def sampler_correction(
 ) -> Float[Tensor, "n t"]:
     """min(π_old/π_sampler, cap) of every sampled token, 1 elsewhere: V-trace's truncated importance weights (arXiv 1802.01561, §4.1)."""
     return torch.where(sampled, old - sampler, 0.0).exp().clamp(max=cap)
-
-
-SUMS = (
-    "loss",
-    "tokens",
-    "drift",
-    "clip",
-    "ratio_max",
-    "kl",
-    "kl_tokens",
-    "reasoning_tokens",
-    "reasoning_entropy",
-    "shape_tokens",
-    "shape_entropy",
-    "outside",
-    "outside_tokens",
-)
-"""What is added up over micro-batches and processes; of `ratio_max` the largest."""
-
-
-@torch.no_grad()
-def measure(
-    rollouts: Rollouts, inputs: LossInputs, scored: LogProbs, settings: LossSettings, *, first: bool
-) -> dict[str, float]:
-    """Sums over sampled tokens (and their counts), to be added up over micro-batches."""
-    sampled = inputs.sampled
-    sums = {
-        "tokens": sampled.sum(),
-        "drift": ((inputs.old_logprobs - rollouts.logprobs.to(sampled.device)).abs() * sampled).sum(),
-        "clip": clip_fraction(inputs, settings),
-        "ratio_max": torch.where(sampled, inputs.logprobs - inputs.old_logprobs, 0.0).exp().max(),
-    }
-    if inputs.reference_logprobs is not None:
-        sums["kl"] = (divergence(inputs.logprobs, inputs.reference_logprobs, "k3") * sampled).sum()
-        sums["kl_tokens"] = sampled.sum()
-    for kind in (SegmentKind.REASONING, SegmentKind.SHAPE):
-        here = sampled & (rollouts.segment.to(sampled.device) == kind)
-        name = kind.name.lower()
-        sums |= {f"{name}_tokens": here.sum(), f"{name}_entropy": (scored.entropy * here).sum()}
-    if first:
-        sums |= {"outside": -(torch.expm1(scored.kept) * sampled).sum(), "outside_tokens": sampled.sum()}
-    return {name: float(value) for name, value in sums.items()}
-
-
-def summarise(sums: Mapping[str, float]) -> dict[str, float]:
-    """Sums → means per token."""
-    tokens = max(1.0, sums["tokens"])
-    means = {
-        "sampler_drift": sums["drift"] / tokens,
-        "clip_fraction": sums["clip"] / tokens,
-        "ratio_max": sums["ratio_max"],
-        "outside_mass": sums["outside"] / max(1.0, sums["outside_tokens"]),
-        "sampled_tokens": sums["tokens"],
-    }
-    if sums["kl_tokens"]:
-        means["kl"] = sums["kl"] / sums["kl_tokens"]
-    for name in ("reasoning", "shape"):
-        if sums[f"{name}_tokens"]:
-            means[f"entropy/{name}"] = sums[f"{name}_entropy"] / sums[f"{name}_tokens"]
-    return means
 
 
 def _refuse_nonfinite(what: str, value: float) -> None:
