@@ -19,6 +19,7 @@ ORDER: tuple[set[str], ...] = (
     {"config_checks"},
     {"config_file"},
     {"runs"},
+    {"outputs"},
     {"tracking", "optimisers", "posting"},
     {"shape", "rendering"},
     {"corpus", "gaussian_views"},

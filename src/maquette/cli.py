@@ -149,7 +149,7 @@ def train_codec(config: Positional[Path], out: Path | None = None, set: tuple[st
     from maquette.codec.train import Recipe, train_codec
     from maquette.config_file import load_config
     from maquette.config_supervised import CodecConfig
-    from maquette.tracking import make_run_folder
+    from maquette.outputs import make_run_folder
 
     c = load_config(config, set, kind=CodecConfig)
     folder = make_run_folder(out or Path("runs") / config.stem)
@@ -172,8 +172,8 @@ def train_scorers(
     from maquette.config_file import load_config
     from maquette.config_supervised import ScorersConfig
     from maquette.evaluation.train import train_evaluators
+    from maquette.outputs import make_run_folder
     from maquette.rewards.train import train_scorers
-    from maquette.tracking import make_run_folder
 
     c = load_config(config, set, kind=ScorersConfig)
     folder = make_run_folder(out or Path("runs") / ("evaluators" if evaluators else "scorers"))

@@ -26,8 +26,8 @@ def encode(
         convention: How the mesh is placed in the grid; by default as the codec was taught.
     """
     from maquette.codec.voxel_codec import VoxelCodec
+    from maquette.outputs import output_file, write_text
     from maquette.shape.files import read_mesh
-    from maquette.tracking import output_file, write_text
 
     output_file(out)
     shapes = VoxelCodec.load(codec)
@@ -47,9 +47,9 @@ def decode(codes: Positional[Path], out: Path = Path("shape.glb"), codec: str = 
     import torch
 
     from maquette.codec.voxel_codec import VoxelCodec
+    from maquette.outputs import output_file
     from maquette.shape.files import check_writable_kind, write_mesh
     from maquette.shape.surface import SurfaceMesher
-    from maquette.tracking import output_file
 
     check_writable_kind(output_file(out))
     numbers = torch.tensor(read_codes(codes))[None]
@@ -65,7 +65,7 @@ def convert_codec(source: Positional[str], out: Path = Path("codec")) -> None:
         out: The folder to write.
     """
     from maquette.codec.published import convert_codec
-    from maquette.tracking import make_run_folder
+    from maquette.outputs import make_run_folder
 
     make_run_folder(out.parent)
     shapes = convert_codec(source, out)
@@ -79,9 +79,9 @@ def export(model: Positional[str], out: Path) -> None:
         model: The folder of a run, of adapters, or of a model.
         out: The folder to write; it must be empty or not there.
     """
+    from maquette.outputs import make_run_folder
     from maquette.policy.export import export_policy
     from maquette.runs import source_of
-    from maquette.tracking import make_run_folder
 
     make_run_folder(out.parent)
     print(f"→ {export_policy(source_of(model).model, out)}")

@@ -40,25 +40,27 @@ def evaluate(
         dinov2: Folder with DINOv2's weights, for kernel distances.
         inception: torch-fidelity's file of Inception-v3 weights, for kernel distances.
         compat_3dgen_r1: Also what the paper's published script computes, under names that say what it is.
-        judges: A judges file (configs/full/judges.yaml is one to start from): its models score geometry, semantics and texture.
+        judges: A judges file, as configs/full/judges.yaml is: its models score geometry, semantics and texture.
     """
     from maquette.evaluation.entries import entries_of, markdown_table
     from maquette.evaluation.served import open_judges
     from maquette.evaluation.systems import evaluate_folder, evaluate_model, is_mesh_folder, load_pretrained
+    from maquette.outputs import make_run_folder
     from maquette.runs import source_of
-    from maquette.tracking import make_run_folder, provenance
+    from maquette.tracking import provenance
 
     networks = load_pretrained(protocol, clip, dinov2, inception, compat_3dgen_r1)
     asks, asked = open_judges(judges, Path(model)) if judges else ({}, [])
-    called = name or Path(model).name
-    folder = make_run_folder(out or Path("runs") / "evaluation" / f"{called}-{Path(suite).stem}")
+    folder = make_run_folder(
+        out or Path("runs/evaluation") / f"{(called := name or Path(model).name)}-{Path(suite).stem}"
+    )
     record = dict(provenance(command_line())) | {"judges": asked}
     settings = {"limit": limit, "system": called, "networks": networks, "judges": asks, "provenance": record}
     if is_mesh_folder(model):
         done = evaluate_folder(Path(model), suite, folder, **settings)
     else:
-        source, more = source_of(model), {"seed": seed, "answers": answers}
-        done = evaluate_model(source.model, suite, folder, stages=source.stages, codec=source.codec, **more, **settings)
+        own, more = source_of(model), {"seed": seed, "answers": answers}
+        done = evaluate_model(own.model, suite, folder, stages=own.stages, codec=own.codec, **more, **settings)
     print(markdown_table(entries_of([done])) + f"\n→ {folder}")
 
 
@@ -77,7 +79,7 @@ def report(
         runs: Training runs whose curves are drawn.
     """
     from maquette.evaluation.report import write_report
-    from maquette.tracking import output_file
+    from maquette.outputs import output_file
 
     output_file(out)
     print(f"→ {write_report(out, systems, title=title, runs=runs)}")
@@ -94,7 +96,7 @@ def leaderboard(
         rank_by: The measure that orders it.
     """
     from maquette.evaluation.leaderboard import write_leaderboard
-    from maquette.tracking import output_file
+    from maquette.outputs import output_file
 
     output_file(out)
     print(f"→ {write_leaderboard(out, places, rank_by)}")

@@ -15,6 +15,7 @@ from torch import Tensor
 from maquette.codec.voxel_codec import VoxelCodec
 from maquette.config import RewardWeights, StageSpec
 from maquette.generate import generate
+from maquette.outputs import output_file, written
 from maquette.policy.lockstep import LockstepEngine
 from maquette.policy.model import best_device, load_policy
 from maquette.protocols import Sampling
@@ -23,7 +24,7 @@ from maquette.rendering.rasterise import render
 from maquette.runs import source_of
 from maquette.shape.files import check_writable_kind, read_mesh, write_mesh
 from maquette.shape.surface import SurfaceMesher
-from maquette.tracking import output_file, tell, written
+from maquette.tracking import tell
 from maquette.types import Generation, Mesh, Prompt, Rollouts, Scores, StageOutput, Voxels
 
 HERO_SIZE = 512

@@ -10,8 +10,9 @@ from maquette.config_file import load_config
 from maquette.evaluation.report import write_report
 from maquette.evaluation.systems import evaluate_model
 from maquette.making import make
+from maquette.outputs import make_run_folder
 from maquette.runs import SHIPPED, is_shipped, source_of
-from maquette.tracking import make_run_folder, provenance, tell
+from maquette.tracking import provenance, tell
 from maquette.training.loop import train
 
 HOMES = (Path(__file__).parent / "data" / "configs", Path(__file__).resolve().parents[2] / "configs")

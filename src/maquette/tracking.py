@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import os
 import platform
 import subprocess
 import sys
@@ -13,7 +12,6 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from importlib import import_module, metadata
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from types import ModuleType
 from typing import TypeVar
 
@@ -24,6 +22,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColum
 from rich.text import Text
 
 from maquette import __version__
+from maquette.outputs import make_run_folder, write_text, written
 from maquette.protocols import Tracker
 from maquette.types import Views
 
@@ -85,50 +84,6 @@ class Stopwatch:
 def tell(text: str) -> None:
     """One line for the person who waits, on stderr."""
     Console(stderr=True, soft_wrap=True, highlight=False, markup=False).print(text)
-
-
-def make_run_folder(path: Path | str) -> Path:
-    """The folder, made if need be and known to be writable. ValueError says what stands in the way."""
-    folder = Path(path)
-    probe = folder / ".writable"
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        probe.write_bytes(b"maquette" * 512)
-        probe.unlink()
-    except OSError as error:
-        raise ValueError(
-            f"Cannot write to the output folder {folder}: {error.strerror}. Choose another with --out."
-        ) from error
-    return folder
-
-
-@contextmanager
-def written(path: Path) -> Iterator[Path]:
-    """A path to write to, which becomes the file when the block ends well: whole or not at all.
-
-    It lies in a hidden folder of its own beside the file and bears another name, so that who else writes the same file is not in the
-    way, and what a kill leaves is never taken for one of the folder's files.
-    """
-    with TemporaryDirectory(dir=path.parent, prefix=".writing-") as folder:
-        beside = Path(folder) / f"unfinished{path.suffix}"
-        yield beside
-        with beside.open("rb") as file:
-            os.fsync(file.fileno())
-        beside.replace(path)
-
-
-def write_text(path: Path, text: str) -> None:
-    """The text as a file, whole or not at all."""
-    with written(path) as beside:
-        beside.write_text(text)
-
-
-def output_file(path: Path) -> Path:
-    """The path, whose folder can be written to; asked before any time is spent. ValueError otherwise, and for a folder."""
-    if path.is_dir():
-        raise ValueError(f"{path} is a folder; --out names a file, e.g. {path / 'it.glb'}.")
-    make_run_folder(path.parent)
-    return path
 
 
 def provenance(command: str = "") -> dict[str, str]:

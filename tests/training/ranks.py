@@ -19,6 +19,9 @@ from torch import Tensor
 
 from maquette.config import AlgorithmConfig, Config, DynamicConfig, OptimiserConfig
 from maquette.evaluation.networks import load_evaluators
+from maquette.policy.adapters import add_lora
+from maquette.policy.lockstep import LockstepEngine
+from maquette.policy.model import reference_of
 from maquette.policy.sharding import whole
 from maquette.tracking import Stopwatch, Trackers
 from maquette.training.distributed import Processes, end_process
@@ -27,7 +30,7 @@ from maquette.training.loop import make_learner, run, train_step
 from maquette.training.parts import Parts
 from maquette.training.probe import Probe
 from maquette.training.rollout import collect_groups
-from tests.tiny import PROMPTS
+from tests.tiny import GEOMETRY, PROMPTS
 from tests.training.toys import Choosy, LowCodes, Redness, micro_config, micro_parts
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -75,6 +78,14 @@ def parts_of(config: Config, processes: Processes) -> Parts:
     )
 
 
+def adapted_parts(config: Config, processes: Processes) -> Parts:
+    """Adapters learn; the reference is the same weights without them."""
+    parts = parts_of(config, processes)
+    add_lora(parts.policy.model, 4, 8.0, "base", 0)
+    engine = LockstepEngine(parts.policy, GEOMETRY.codes_per_shape)
+    return replace(parts, reference=reference_of(parts.policy), engine=engine)
+
+
 def gradients(config: Config, processes: Processes, out: Path) -> dict[str, Tensor]:
     """Of the first step, whole, by the weight's name."""
     parts = choosy_parts(config, processes) if config.dynamic.enabled else parts_of(config, processes)
@@ -92,6 +103,7 @@ def everything(folder: Path, processes: Processes) -> None:
             save_file(found, folder / f"{layout}-gradients.safetensors")
         for name, config in (("steps", unclipped()), ("updates", several_updates())):
             run(config, parts_of(config, here), folder / f"{layout}-{name}")
+        run(unclipped(), adapted_parts(unclipped(), here), folder / f"{layout}-adapters")
         dynamic(here, folder, layout)
 
 

@@ -32,7 +32,8 @@ def numbers(folder: Path) -> list[dict[str, float | int | None]]:
 
 
 def weights(folder: Path) -> dict[str, Tensor]:
-    return load_file(folder / "policy" / "model.safetensors")
+    """Of the trained policy, or of its adapters."""
+    return load_file(next((folder / "policy").glob("*model.safetensors")))
 
 
 def assert_same_run(one: Path, other: Path) -> None:

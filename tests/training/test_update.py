@@ -11,7 +11,15 @@ from maquette.config import AlgorithmConfig, OptimiserConfig
 from maquette.policy.lockstep import LockstepEngine
 from maquette.protocols import Sampling
 from maquette.tracking import Stopwatch
-from maquette.training.update import Learner, loss_inputs, make_batch, make_optimizer, sampler_correction, update
+from maquette.training.update import (
+    Learner,
+    loss_inputs,
+    make_batch,
+    make_optimizer,
+    sampler_correction,
+    update,
+    watched,
+)
 from maquette.types import Rollouts, SegmentKind
 from tests.tiny import GEOMETRY, tiny_policy
 
@@ -118,3 +126,11 @@ def test_raft_counts_the_chosen_answers_alone():
     batch = make_batch(learner, rollouts, chosen, Stopwatch())
     assert (batch.weights.sum(1) > 0).nonzero().flatten().tolist() == [3]
     assert batch.weights[3].sum() == rollouts.sampled[3].sum()
+
+
+def test_each_stages_middle_sequence_is_looked_at():
+    # four micro-batches by length: the short stage 0 first, then the long stage 1
+    parts = [torch.tensor(rows) for rows in ([0, 2], [4, 6, 1], [3], [5, 7])]
+    stage = torch.tensor([0, 1] * 4)
+    assert watched(parts, stage) == {1, 3}  # stage 0: rows 0 2 4 6, the third of them; stage 1: 1 3 5 7
+    assert watched([part[:0] for part in parts], stage) == watched([], stage) == set()

@@ -12,7 +12,7 @@ from safetensors.torch import save_file
 from maquette.codec.model import VoxelVQVAE, check_weights
 from maquette.codec.moving_codebook import MovingCodebook
 from maquette.optimisers import MuonAdamW
-from maquette.tracking import written
+from maquette.outputs import written
 
 
 @dataclass

@@ -11,7 +11,8 @@ from jaxtyping import Int64, UInt8
 
 from maquette.corpus.rasterise import voxelise_design
 from maquette.corpus.splits import Split, designs
-from maquette.tracking import progress, written
+from maquette.outputs import written
+from maquette.tracking import progress
 from maquette.types import Voxels
 
 

@@ -23,7 +23,8 @@ from maquette.codec.moving_codebook import MovingCodebook
 from maquette.codec.shape_store import ShapeStore, corpus_store
 from maquette.codec.voxel_codec import VoxelCodec, channels_of
 from maquette.optimisers import MuonAdamW
-from maquette.tracking import provenance, write_text
+from maquette.outputs import write_text
+from maquette.tracking import provenance
 from maquette.types import Voxels
 
 OUTSIDE = ("Encoder.input_layer.", "Decoder.input_layer.", "Decoder.out_layer.")

@@ -16,8 +16,8 @@ from torch import Tensor
 
 from maquette.codec.hub import find_codec
 from maquette.codec.model import SHAPELLM_OMNI, Geometry, VoxelVQVAE
+from maquette.outputs import write_text, written
 from maquette.shape.voxelise import Convention, voxelise_solid, voxelise_surface
-from maquette.tracking import write_text, written
 from maquette.types import Mesh, Voxels
 
 COARSE_GREY = 0.6

@@ -21,7 +21,7 @@ from maquette.evaluation.results import (
     null_nan,
     summary,
 )
-from maquette.tracking import write_text
+from maquette.outputs import write_text
 
 
 @dataclass(frozen=True)

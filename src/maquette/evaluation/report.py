@@ -25,8 +25,8 @@ from maquette.evaluation.results import (
     null_nan,
     summary,
 )
+from maquette.outputs import write_text
 from maquette.shape.files import read_mesh
-from maquette.tracking import write_text
 
 PAGE, VIEWER = Path(__file__).parent / "page", Path(__file__).parent / "viewer"
 PAGE_BYTES, MESH_SHARE = 24_500_000, 0.6

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from maquette.evaluation.metrics import Interval, PairedTest, bootstrap_mean, paired_test
-from maquette.tracking import write_text
+from maquette.outputs import write_text
 
 
 @dataclass(frozen=True)

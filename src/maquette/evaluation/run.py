@@ -30,10 +30,11 @@ from maquette.evaluation.networks import COUNTS, Attributes, Evaluators
 from maquette.evaluation.pretrained import Gathered, Pretrained, compat_numbers, look, set_distances
 from maquette.evaluation.references import Reference, References
 from maquette.evaluation.results import Evaluation, ObjectResult, file_stem, save_evaluation
+from maquette.outputs import written
 from maquette.rendering.cameras import CAMERAS
 from maquette.rendering.rasterise import render
 from maquette.shape.files import write_mesh
-from maquette.tracking import progress, written
+from maquette.tracking import progress
 from maquette.types import Mesh, Prompt
 
 PICTURE_SIZE = 200

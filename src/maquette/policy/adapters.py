@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -120,10 +120,10 @@ def merge_adapters(model: PreTrainedModel, folder: Path) -> PreTrainedModel:
         return PeftModel.from_pretrained(model, str(folder)).merge_and_unload()
 
 
-def save_adapter(model: PreTrainedModel, folder: Path) -> None:
-    """peft's layout: adapter_model.safetensors (float32) and adapter_config.json, which names the base."""
+def save_adapter(model: PreTrainedModel, folder: Path, state: Mapping[str, Tensor]) -> None:
+    """peft's layout: adapter_model.safetensors (the adapters' whole tensors in `state`) and adapter_config.json, which names the base."""
     folder.mkdir(parents=True, exist_ok=True)
-    model.save_pretrained(folder)
+    model.save_pretrained(folder, state_dict=dict(state))
 
 
 def adapter_base(folder: Path) -> str:

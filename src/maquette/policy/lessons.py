@@ -21,7 +21,8 @@ from safetensors.torch import load_file, save_file
 from maquette.codec.voxel_codec import VoxelCodec
 from maquette.corpus.records import Record, records
 from maquette.corpus.splits import Split
-from maquette.tracking import progress, write_text, written
+from maquette.outputs import write_text, written
+from maquette.tracking import progress
 from maquette.types import Voxels
 
 SHARD = 1000

@@ -33,11 +33,10 @@ from maquette.policy.adapters import (
     add_lora,
     load_adapter,
     lora_layers,
-    save_adapter,
 )
 from maquette.policy.folders import check_model, check_shapes, find_model
 from maquette.policy.head import supports
-from maquette.policy.sharding import whole
+from maquette.policy.saving import save_policy
 from maquette.policy.tokenizer import PolicyTokenizer
 from maquette.policy.vision import SIDE, image_positions, look_at, with_images
 from maquette.types import SeenImage, SegmentKind
@@ -158,26 +157,10 @@ class Policy(nn.Module):
         """Hugging Face layout: config.json, model.safetensors (values in `dtype`), tokenizer.json.
 
         Of a policy with adapters these alone are written, with the name of their base; `export_policy` merges the two.
-        With weights that are sharded over processes, every process calls it and one of them has `write`.
+        With weights that are sharded over processes, every process calls it and one of them has `write`. The folder is written beside
+        first: it is there whole or, after a kill, as it was before.
         """
-        if lora_layers(self.model):
-            if write:
-                folder.mkdir(parents=True, exist_ok=True)
-                save_adapter(self.model, folder)
-                self.tokenizer.save(folder)
-            return
-        stored: dict[int, Tensor] = {}
-        state: dict[str, Tensor] = {}
-        for name, value in self.model.state_dict(keep_vars=True).items():
-            if id(value) not in stored:  # tied weights stay one tensor, so that they are written once
-                stored[id(value)] = whole(value.detach()).to("cpu", dtype)
-            state[name] = stored[id(value)]
-        if not write:
-            return
-        folder.mkdir(parents=True, exist_ok=True)
-        disable_progress_bar()  # transformers draws one on stderr for what takes milliseconds
-        self.model.save_pretrained(folder, state_dict=state)
-        self.tokenizer.save(folder)
+        save_policy(self.model, self.tokenizer, folder, dtype, write=write)
 
 
 def tiny_config(vocabulary: int, hidden: int = 256, layers: int = 6, heads: int = 4, mlp: int = 768) -> Qwen2Config:

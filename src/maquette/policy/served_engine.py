@@ -27,6 +27,7 @@ from torch import Tensor
 
 from maquette.policy.adapters import lora_layers, save_adapter
 from maquette.policy.model import Policy
+from maquette.policy.saving import gathered
 from maquette.policy.token_requests import Drawn, TokenRequest, decode_by_requests, refuse_images
 from maquette.posting import RETRIED, TooLong, first_words, post
 from maquette.protocols import Sampling
@@ -86,7 +87,7 @@ class ServedVllmEngine:
         """
         old, self.version = (self.name if self.version else ""), self.version + 1
         path = (self.settings.folder / self.name).resolve()
-        save_adapter(self.policy.model, path)
+        save_adapter(self.policy.model, path, gathered(self.policy.model, torch.float32, adapters=True))
         for address in self.settings.addresses:
             self._ask(address, "load_lora_adapter", {"lora_name": self.name, "lora_path": str(path)})
         if old:

@@ -24,13 +24,14 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy
 
 from maquette.codec.voxel_codec import VoxelCodec
+from maquette.outputs import make_run_folder, write_text
 from maquette.policy.chains import LessonBatch, LessonPlan, heldout_batches
 from maquette.policy.lessons import Lessons, fingerprint, prepare_lessons
 from maquette.policy.model import Policy, load_policy, new_policy, tiny_config
 from maquette.policy.tokenizer import PolicyTokenizer, train_tokenizer
 from maquette.policy.warm_state import WarmState, average, load_state, new_state, save_state, schedule
 from maquette.prompts.instructions import INSTRUCTIONS
-from maquette.tracking import JsonLines, make_run_folder, progress, provenance, write_text
+from maquette.tracking import JsonLines, progress, provenance
 from maquette.types import SegmentKind
 
 HELDOUT_SEED = 7_000_001

@@ -11,9 +11,9 @@ import numpy as np
 from jaxtyping import UInt8
 from PIL import Image, ImageDraw, ImageFont
 
+from maquette.outputs import written
 from maquette.rendering.cameras import CAMERAS, ring
 from maquette.rendering.rasterise import render
-from maquette.tracking import written
 from maquette.types import Cameras, Mesh, Views
 
 PAGE = (250, 250, 249)

@@ -21,6 +21,7 @@ from maquette.corpus.program import COLORS, Design
 from maquette.corpus.rasterise import voxelise_design
 from maquette.corpus.splits import Split, designs
 from maquette.corpus.words import captions
+from maquette.outputs import write_text
 from maquette.rendering.cameras import CAMERAS
 from maquette.rendering.rasterise import render
 from maquette.rewards.damage import GEOMETRY, Grid, drop_instance, severity, swap_codes
@@ -29,7 +30,7 @@ from maquette.rewards.networks import COUNTS
 from maquette.rewards.pixels import packed
 from maquette.rewards.repaint import APPEARANCE, recolor_part
 from maquette.shape.surface import SurfaceMesher
-from maquette.tracking import progress, write_text
+from maquette.tracking import progress
 from maquette.types import Mesh, Voxels
 
 COLOR_NAMES = tuple(COLORS)

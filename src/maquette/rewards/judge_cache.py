@@ -8,7 +8,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from maquette.tracking import write_text
+from maquette.outputs import write_text
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from maquette.codec.voxel_codec import VoxelCodec
 from maquette.corpus.catalog import FAMILIES
 from maquette.corpus.program import COLORS
+from maquette.outputs import write_text
 from maquette.rewards.dataset import make_data
 from maquette.rewards.figures import quality_figures, semantic_figures
 from maquette.rewards.fit import draw_mixed, families_of, fit, varied
@@ -24,7 +25,7 @@ from maquette.rewards.scorers import SCORERS, QualityScorer, SemanticScorer
 from maquette.rewards.semantic_losses import Learner, semantic_loss
 from maquette.rewards.text import Words
 from maquette.rewards.weights import load_network, save_network
-from maquette.tracking import provenance, write_text
+from maquette.tracking import provenance
 
 DATA = Path("runs/scorer-data")
 HELD_OUT_SEED = 77

@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from maquette.outputs import written
 from maquette.shape.gltf import Primitive, read_gltf
 from maquette.shape.limits import check_bytes, check_faces
 from maquette.shape.textures import painted, to_linear
 from maquette.shape.writing import UNPAINTED, WRITERS
-from maquette.tracking import written
 from maquette.types import Mesh
 
 if TYPE_CHECKING:

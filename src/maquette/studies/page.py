@@ -14,11 +14,11 @@ import numpy as np
 from maquette.evaluation.entries import nested_interval
 from maquette.evaluation.results import MEASURES, Evaluation, Measure, load_evaluation
 from maquette.evaluation.results import cell as shown
+from maquette.outputs import write_text
 from maquette.studies.claims import Found, Paid, verdict
 from maquette.studies.grid import Cell, Claim, Row, Study
 from maquette.studies.page_html import page_html
 from maquette.studies.queue import is_done
-from maquette.tracking import write_text
 
 DECIDES = "alignment"
 """The measure that a claim is decided by: agreement of text and views, as CLIP is in the paper."""

@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from maquette.tracking import write_text
+from maquette.outputs import write_text
 
 TOUCH_SECONDS, STALE_SECONDS = 30.0, 600.0
 

@@ -12,12 +12,13 @@ from pathlib import Path
 from maquette.config import Config
 from maquette.evaluation.results import null_nan, summary
 from maquette.evaluation.systems import evaluate_model
+from maquette.outputs import make_run_folder, write_text
 from maquette.runs import source_of
 from maquette.studies.grid import FEWEST_SEEDS, Cell, Study, config_of, load_study, plan_cells
 from maquette.studies.page import write_page
 from maquette.studies.queue import claimed, finish, is_done
 from maquette.studies.shared import begin_from, begun, lineage, take_over
-from maquette.tracking import make_run_folder, provenance, read_metrics, tell, write_text
+from maquette.tracking import provenance, read_metrics, tell
 from maquette.training.loop import train
 
 Work = Callable[[Cell, Config, Path], dict[str, object] | None]

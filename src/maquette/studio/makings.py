@@ -22,9 +22,10 @@ import torch
 from PIL import Image
 
 from maquette.making import Maker, judged
+from maquette.outputs import make_run_folder, write_text, written
 from maquette.rendering.sheets import portraits
 from maquette.shape.files import write_mesh
-from maquette.tracking import Stopwatch, make_run_folder, write_text, written
+from maquette.tracking import Stopwatch
 from maquette.types import Generation, Mesh, StageOutput
 
 MOST_ANSWERS, MOST_LETTERS, MOST_WAITING = 16, 10_000, 20

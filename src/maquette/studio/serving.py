@@ -8,7 +8,8 @@ import webbrowser
 from collections.abc import Sequence
 from pathlib import Path
 
-from maquette.tracking import make_run_folder, tell
+from maquette.outputs import make_run_folder
+from maquette.tracking import tell
 
 NEEDED = "The studio needs two small packages: pip install 'maquette[studio]', or pip install starlette uvicorn."
 

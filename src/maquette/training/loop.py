@@ -19,18 +19,10 @@ from torch import Tensor
 from maquette.config import Config
 from maquette.config_file import dump_config
 from maquette.generate import most_sampled
+from maquette.outputs import make_run_folder, write_text
 from maquette.policy.model import Policy
 from maquette.rewards.judges_file import read_judges
-from maquette.tracking import (
-    Stopwatch,
-    Trackers,
-    make_run_folder,
-    open_trackers,
-    provenance,
-    read_metrics,
-    tell,
-    write_text,
-)
+from maquette.tracking import Stopwatch, Trackers, open_trackers, provenance, read_metrics, tell
 from maquette.training.advantages import mix, returns, stage_advantages
 from maquette.training.averaging import averaged
 from maquette.training.checkpoint import list_checkpoints, load_checkpoint, load_run, save_checkpoint

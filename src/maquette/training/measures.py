@@ -26,12 +26,12 @@ SUMS = (
     "outside",
     "outside_tokens",
 )
-"""What is added up over micro-batches and processes; of `ratio_max` the largest."""
+"""What is added up over micro-batches and processes; of `ratio_max`, which is max(ρ, 1/ρ), the largest."""
 
 
 @torch.no_grad()
 def measure(
-    loss: str, rollouts: Rollouts, inputs: LossInputs, scored: LogProbs, settings: LossSettings, *, first: bool
+    loss: str, rollouts: Rollouts, inputs: LossInputs, scored: LogProbs, settings: LossSettings, *, watched: bool
 ) -> dict[str, float]:
     """Sums over sampled tokens (and their counts), to be added up over micro-batches."""
     sampled = inputs.sampled
@@ -39,7 +39,7 @@ def measure(
         "tokens": sampled.sum(),
         "drift": ((inputs.old_logprobs - rollouts.logprobs.to(sampled.device)).abs() * sampled).sum(),
         "clip": clipped_tokens(loss, inputs, settings),
-        "ratio_max": torch.where(sampled, inputs.logprobs - inputs.old_logprobs, 0.0).exp().max(),
+        "ratio_max": torch.where(sampled, inputs.logprobs - inputs.old_logprobs, 0.0).abs().max().exp(),
     }
     if inputs.reference_logprobs is not None:
         sums["kl"] = (divergence(inputs.logprobs, inputs.reference_logprobs, "k3") * sampled).sum()
@@ -48,7 +48,7 @@ def measure(
         here = sampled & (rollouts.segment.to(sampled.device) == kind)
         name = kind.name.lower()
         sums |= {f"{name}_tokens": here.sum(), f"{name}_entropy": (scored.entropy * here).sum()}
-    if first:
+    if watched:
         sums |= {"outside": -(torch.expm1(scored.kept) * sampled).sum(), "outside_tokens": sampled.sum()}
     return {name: float(value) for name, value in sums.items()}
 

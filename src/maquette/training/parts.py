@@ -124,6 +124,11 @@ def shared_by(config: Config, processes: Processes) -> None:
         raise ValueError(
             f"policy.engine is vllm-server and {processes.count} processes were launched: adapters are sent by one; launch one."
         )
+    if config.policy.engine == "vllm" and processes.layout == "sharded":
+        raise ValueError(
+            "policy.engine is vllm, which takes whole weights, and the launch shards them (FSDP2): launch configs/accelerate/ddp.yaml, "
+            "or take policy.engine: lockstep."
+        )
 
 
 def known_algorithm(config: Config) -> None:

@@ -15,8 +15,8 @@ from jaxtyping import Float
 from torch import Tensor
 
 from maquette.config import StageSpec
+from maquette.outputs import make_run_folder, write_text
 from maquette.protocols import Tracker
-from maquette.tracking import make_run_folder, write_text
 from maquette.training.advantages import mix
 from maquette.types import Generation, Rollouts, Scores, SegmentKind, Views
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import torch
@@ -49,11 +50,11 @@ class Learner:
         with torch.autocast(device, torch.bfloat16, enabled=self.optimiser.precision == "bfloat16"):
             return sequence_logprobs(policy, rollouts, self.temperature, outside=outside)
 
-    def looks_outside(self, *, first: bool) -> Outside:
-        """The mass outside the support is measured in each update's first micro-batch; where it is penalised, learnt in all."""
+    def looks_outside(self, *, watched: bool) -> Outside:
+        """The mass outside the support is measured in some micro-batches (see `watched`); where it is penalised, learnt in all."""
         if self.algorithm.outside_penalty:
             return "learn"
-        return "measure" if first else "skip"
+        return "measure" if watched else "skip"
 
     @property
     def on_policy(self) -> bool:
@@ -126,7 +127,7 @@ def make_batch(learner: Learner, rollouts: Rollouts, advantages: Float64[Tensor,
 
 @torch.no_grad()
 def frozen(learner: Learner, policy: nn.Module, rollouts: Rollouts) -> Float[Tensor, "n t"]:
-    """Log-probs without gradient, computed in the very micro-batches of the update, so that ratios are exactly 1."""
+    """Log-probs without gradient, in micro-batches as the update has them."""
     result = torch.zeros_like(rollouts.logprobs)
     for rows, real in passes(learner, rollouts, torch.arange(len(rollouts.answer))):
         part = rows_of(rollouts, rows)
@@ -154,11 +155,14 @@ def optimise(
     sums = dict.fromkeys(SUMS, 0.0)
     learner.optimizer.zero_grad(set_to_none=True)
     parts = passes(learner, batch.rollouts, rows)
+    looked_at = watched([some if real else some[:0] for some, real in parts], batch.rollouts.stage)
     for index, (some, real) in enumerate(parts):
         part = take(batch, some)
         with processes.accumulating(learner.policy, last=index == len(parts) - 1):
             with clock("forward"):
-                scored = learner.score(learner.policy, part.rollouts, outside=learner.looks_outside(first=index == 0))
+                scored = learner.score(
+                    learner.policy, part.rollouts, outside=learner.looks_outside(watched=index in looked_at)
+                )
                 inputs = loss_inputs(part, scored, learner.algorithm.sampler_cap)
                 value = LOSSES[learner.algorithm.loss](inputs, counts, learner.settings)
             with clock("backward"):
@@ -166,7 +170,7 @@ def optimise(
                 (value * (processes.count if real else 0)).backward()
         if real:
             measured = measure(
-                learner.algorithm.loss, part.rollouts, inputs, scored, learner.settings, first=index == 0
+                learner.algorithm.loss, part.rollouts, inputs, scored, learner.settings, watched=index in looked_at
             )
             add(sums, measured | {"loss": float(value.detach())})
     sums = over_all(sums, processes)
@@ -177,6 +181,16 @@ def optimise(
         learner.optimizer.step()
         remember(learner.optimizer, learner.optimiser.average)
     return sums | {"grad_norm": norm}
+
+
+def watched(parts: Sequence[Int64[Tensor, " _"]], stage: Int64[Tensor, " n"]) -> set[int]:
+    """Micro-batches (sorted by length, each of these rows) that hold the middle one of each stage's sequences."""
+    if not parts:
+        return set()
+    rows = torch.cat(list(parts))
+    owner = torch.repeat_interleave(torch.arange(len(parts)), torch.tensor([len(part) for part in parts]))
+    own = stage[rows]
+    return {int(owner[places[len(places) // 2]]) for s in own.unique() for places in [(own == s).nonzero().flatten()]}
 
 
 def clip_gradients(learner: Learner) -> float:

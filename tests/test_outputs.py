@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from maquette.tracking import write_text, written
+from maquette.outputs import write_text, written, written_folder
 
 
 def test_a_file_appears_when_its_block_ends(tmp_path: Path) -> None:
@@ -42,3 +42,17 @@ def test_many_writers_of_one_file_leave_one_of_their_texts(tmp_path: Path) -> No
 def test_a_folder_that_is_not_there_is_named(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError):
         write_text(tmp_path / "nowhere" / "it.txt", "text")
+
+
+def test_a_folder_takes_the_others_place_or_leaves_it_as_it_was(tmp_path: Path) -> None:
+    with written_folder(tmp_path / "deep" / "policy") as beside:
+        (beside / "old.txt").write_text("old")
+        assert not (tmp_path / "deep" / "policy").exists()
+    with pytest.raises(RuntimeError), written_folder(tmp_path / "deep" / "policy") as beside:
+        (beside / "new.txt").write_text("ne")
+        raise RuntimeError
+    assert [path.name for path in (tmp_path / "deep" / "policy").iterdir()] == ["old.txt"]
+    with written_folder(tmp_path / "deep" / "policy") as beside:
+        (beside / "new.txt").write_text("new")
+    assert [path.name for path in (tmp_path / "deep" / "policy").iterdir()] == ["new.txt"]
+    assert [path.name for path in (tmp_path / "deep").iterdir()] == ["policy"]
