@@ -28,7 +28,7 @@ def evaluate(
     """Measure a model, or a folder of meshes that any system made, on a suite by networks that never rewarded it.
 
     Args:
-        model: tiny, tiny-rl, the folder of a run or of a model, or a folder of PROMPT_ID.glb files.
+        model: As `generate --model` takes it, or a folder of PROMPT_ID.glb files.
         suite: mini, mini-dev, quickstart, mme-3dr, toys4k:FOLDER, or a prompt file of yours.
         out: Where to; by default runs/evaluation/MODEL-SUITE.
         name: What the tables call it; by default the model's last name.
@@ -38,29 +38,23 @@ def evaluate(
         protocol: Cameras of pretrained networks: maquette, trellis or 3dgen-r1.
         clip: CLIP score by BACKBONE=FOLDER, e.g. vit-b-32=weights/clip.
         dinov2: Folder with DINOv2's weights, for kernel distances.
-        inception: torch-fidelity's file of Inception-v3 weights, for kernel distances.
+        inception: torch-fidelity's Inception-v3 weights, for kernel distances.
         compat_3dgen_r1: Also what the paper's published script computes, under names that say what it is.
         judges: A judges file, as configs/full/judges.yaml is: its models score geometry, semantics and texture.
     """
     from maquette.evaluation.entries import entries_of, markdown_table
     from maquette.evaluation.served import open_judges
-    from maquette.evaluation.systems import evaluate_folder, evaluate_model, is_mesh_folder, load_pretrained
+    from maquette.evaluation.systems import evaluate_named, load_pretrained
     from maquette.outputs import make_run_folder
-    from maquette.runs import source_of
     from maquette.tracking import provenance
 
     networks = load_pretrained(protocol, clip, dinov2, inception, compat_3dgen_r1)
     asks, asked = open_judges(judges, Path(model)) if judges else ({}, [])
-    folder = make_run_folder(
-        out or Path("runs/evaluation") / f"{(called := name or Path(model).name)}-{Path(suite).stem}"
-    )
-    record = dict(provenance(command_line())) | {"judges": asked}
-    settings = {"limit": limit, "system": called, "networks": networks, "judges": asks, "provenance": record}
-    if is_mesh_folder(model):
-        done = evaluate_folder(Path(model), suite, folder, **settings)
-    else:
-        own, more = source_of(model), {"seed": seed, "answers": answers}
-        done = evaluate_model(own.model, suite, folder, stages=own.stages, codec=own.codec, **more, **settings)
+    name = name or Path(model).name
+    folder = make_run_folder(out or Path("runs/evaluation") / f"{name}-{Path(suite).stem}")
+    record = {**provenance(command_line()), "judges": asked}
+    settings = dict(limit=limit, system=name, networks=networks, judges=asks, provenance=record)
+    done = evaluate_named(model, suite, folder, seed=seed, answers=answers, **settings)
     print(markdown_table(entries_of([done])) + f"\n→ {folder}")
 
 

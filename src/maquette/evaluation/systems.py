@@ -5,6 +5,7 @@ from __future__ import annotations
 import zlib
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from maquette.codec.voxel_codec import VoxelCodec
 from maquette.config import StageSpec
@@ -23,6 +24,7 @@ from maquette.policy.model import load_policy
 from maquette.prompts.sets import load_prompts
 from maquette.protocols import Sampling
 from maquette.rendering.cameras import CAMERAS
+from maquette.runs import source_of
 from maquette.shape.files import SUFFIXES
 from maquette.shape.surface import SurfaceMesher
 from maquette.types import Generation, Prompt
@@ -135,6 +137,15 @@ def evaluate_folder(
             **(provenance or {}),
         },
     )
+
+
+def evaluate_named(name: str, suite: str, out: Path, *, seed: int = 0, answers: int = 1, **settings: Any) -> Evaluation:
+    """Evaluate what every command calls by that name, or a folder of meshes; `settings` as both take them."""
+    if is_mesh_folder(name):
+        return evaluate_folder(Path(name), suite, out, **settings)
+    own = source_of(name)
+    more = {"stages": own.stages, "codec": own.codec, "seed": seed, "answers": answers}
+    return evaluate_model(own.model, suite, out, **more, **settings)
 
 
 def is_mesh_folder(name: str) -> bool:
