@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from scipy.special import stdtrit
+
 Line = Mapping[str, float | int | None]
 
 WINDOW = 8
@@ -16,10 +18,10 @@ KL_FAR = 0.5
 """Nats a token from the base at which the policy is called far away, if it still grows."""
 GROWTH = 1.5
 """How many times as far as a window ago is growth."""
-PROBES = 3
+PROBES = 5
 """Looks of the evaluators whose mean is compared: the first so many with the last so many."""
-APART = 2.0
-"""Standard errors by which two reward parts must have moved to be called moved."""
+CHANCE = 0.001
+"""How often two windows of mere noise may be called moved (Welch's t-test, two-sided): a run has many parts, and is looked at often."""
 
 
 def alarms(lines: Sequence[Line]) -> list[str]:
@@ -135,8 +137,14 @@ def direction(before: Sequence[float], now: Sequence[float]) -> int:
     if len(before) < 2 or len(now) < 2:
         return 0
     gap = _mean(now) - _mean(before)
-    noise = (_variance(before) / len(before) + _variance(now) / len(now)) ** 0.5
-    return 0 if abs(gap) <= APART * noise or gap == 0 else (1 if gap > 0 else -1)
+    parts = [_variance(window) / len(window) for window in (before, now)]
+    noise = sum(parts) ** 0.5
+    if not noise:
+        return 0 if gap == 0 else (1 if gap > 0 else -1)
+    # Welch and Satterthwaite: few looks know their own noise badly
+    freedom = sum(parts) ** 2 / sum(part**2 / (len(w) - 1) for part, w in zip(parts, (before, now), strict=True))
+    least = float(stdtrit(freedom, 1 - CHANCE / 2)) * noise
+    return 0 if abs(gap) <= least else (1 if gap > 0 else -1)
 
 
 def _mean(values: Sequence[float]) -> float:
