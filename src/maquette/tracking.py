@@ -8,6 +8,7 @@ import platform
 import subprocess
 import sys
 import time
+import uuid
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from importlib import import_module, metadata
@@ -168,11 +169,15 @@ def picture_of(views: Views, captions: Sequence[str]) -> Image.Image:
     return sheet
 
 
+PACKAGES = {"tensorboard": "torch.utils.tensorboard", "wandb": "wandb", "trackio": "trackio"}
+"""Trackers by choice, and the module that each needs."""
+
+
 class TensorBoard:
     """Event files in `FOLDER/tensorboard`."""
 
     def __init__(self, folder: Path | str) -> None:
-        module = _need("torch.utils.tensorboard", "tensorboard")
+        module = need_tracker("tensorboard")
         self._writer = module.SummaryWriter(str(Path(folder) / "tensorboard"))
 
     def log(self, step: int, numbers: Mapping[str, float]) -> None:
@@ -187,11 +192,17 @@ class TensorBoard:
 
 
 class OnlineTracker:
-    """Weights & Biases, or trackio, which answers to the same calls."""
+    """Weights & Biases, or trackio, which answers to the same calls. A run that goes on stays one run there too."""
 
-    def __init__(self, module: str, folder: Path | str, settings: Mapping[str, object]) -> None:
-        self._module = _need(module, module)
-        self._module.init(project="maquette", name=Path(folder).name, config=dict(settings))
+    def __init__(self, name: str, folder: Path | str, settings: Mapping[str, object]) -> None:
+        self._module, known = need_tracker(name), Path(folder) / "tracker-id.txt"
+        if not known.is_file():
+            write_text(known, uuid.uuid4().hex[:8])
+        id = known.read_text().strip()
+        # trackio knows a run by its name, W&B by its id
+        own = {"id": id} if name == "wandb" else {}
+        run = f"{Path(folder).name}-{id}"
+        self._module.init(project="maquette", name=run, config=dict(settings), resume="allow", **own)
 
     def log(self, step: int, numbers: Mapping[str, float]) -> None:
         self._module.log(dict(numbers), step=step)
@@ -226,16 +237,18 @@ def open_trackers(
     folder: Path | str, names: Sequence[str] = (), *, settings: Mapping[str, object], resume_at: int = 0
 ) -> Trackers:
     """JSON lines in `folder`, and whatever else `names` asks for (trackio, wandb, tensorboard)."""
-    extra: list[Tracker] = [
-        TensorBoard(folder) if name == "tensorboard" else OnlineTracker(name, folder, settings) for name in names
-    ]
-    return Trackers([JsonLines(folder, resume_at=resume_at), *extra])
+    trackers: list[Tracker] = [JsonLines(folder, resume_at=resume_at)]
+    for name in names:
+        own = TensorBoard(folder) if name == "tensorboard" else OnlineTracker(name, folder, settings)
+        trackers.append(own)
+    return Trackers(trackers)
 
 
-def _need(module: str, package: str) -> ModuleType:
+def need_tracker(name: str) -> ModuleType:
+    """The module of a tracker by choice. ValueError where it is not installed."""
     try:
-        return import_module(module)
+        return import_module(PACKAGES[name])
     except ImportError as error:
         raise ValueError(
-            f"Tracking by {package} needs the package: pip install {package}, or drop it from `track`."
+            f"Tracking by {name} needs the package: pip install {name}, or drop it from `track`."
         ) from error

@@ -17,7 +17,7 @@ from torch import Tensor
 from maquette.config import AlgorithmConfig, Config, DynamicConfig, OptimiserConfig
 from maquette.tracking import read_metrics
 from maquette.training.checkpoint import list_checkpoints
-from maquette.training.loop import prepare_folder, run
+from maquette.training.loop import prepare_folder, run, train
 from maquette.training.plan import plan
 from maquette.types import Generation
 from tests.training.toys import LowCodes, Redness, micro_config, micro_parts
@@ -179,6 +179,26 @@ def test_a_folder_with_a_run_is_not_overwritten_and_a_changed_config_not_resumed
         prepare_folder(Config(group_size=4), tmp_path, resume=True)
     with pytest.raises(ValueError, match="no run to resume"):
         prepare_folder(Config(), tmp_path / "absent", resume=True)
+
+
+def test_prompts_that_have_changed_are_not_gone_on_with(tmp_path: Path):
+    prompts = tmp_path / "prompts.txt"
+    prompts.write_text("a chair\na car\n")
+    config = Config(prompts=str(prompts))
+    prepare_folder(config, tmp_path / "run", resume=False)
+    prepare_folder(config, tmp_path / "run", resume=True)
+    prompts.write_text("a chair\na table\n")
+    with pytest.raises(ValueError, match=r"The prompts of the run in .* were .*prompts.txt, SHA-256 \w+, and are "):
+        prepare_folder(config, tmp_path / "run", resume=True)
+
+
+def test_a_folder_that_cannot_be_used_is_said_before_anything_is_loaded(tmp_path: Path):
+    prepare_folder(Config(model="nowhere"), tmp_path, resume=False)
+    with pytest.raises(ValueError, match="holds a run already"):
+        train(Config(model="nowhere"), tmp_path)
+    with pytest.raises(ValueError, match="nowhere"):
+        train(Config(model="nowhere"), tmp_path / "fresh")
+    assert not (tmp_path / "fresh" / "config.yaml").exists()  # so that it can be begun when the model is there
 
 
 def test_a_read_only_folder_is_one_clear_sentence(tmp_path: Path):
