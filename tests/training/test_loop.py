@@ -14,11 +14,15 @@ from jaxtyping import Float
 from safetensors.torch import load_file
 from torch import Tensor
 
-from maquette.config import AlgorithmConfig, Config, DynamicConfig, OptimiserConfig
-from maquette.tracking import read_metrics
+from maquette.config import AlgorithmConfig, Config, DynamicConfig, OptimiserConfig, RewardWeights
+from maquette.tracking import Stopwatch, read_metrics
+from maquette.training.advantages import stage_advantages
 from maquette.training.checkpoint import list_checkpoints
-from maquette.training.loop import prepare_folder, run, train
+from maquette.training.dynamic import RunState
+from maquette.training.loop import make_learner, prepare_folder, run, train
 from maquette.training.plan import plan
+from maquette.training.rollout import collect_groups
+from maquette.training.update import update
 from maquette.types import Generation
 from tests.training.toys import LowCodes, Redness, micro_config, micro_parts
 
@@ -217,3 +221,28 @@ def test_the_plan_counts_tokens_calls_and_memory():
     assert plan(replace(config, algorithm=AlgorithmConfig(minibatches=2)), micro_parts(config)).count("1 for old") == 1
     dynamic = replace(config, dynamic=DynamicConfig(enabled=True, budget=2.5))
     assert "by band: up to 5 prompts" in plan(dynamic, micro_parts(config))
+
+
+def test_a_chain_of_three_stages_runs_and_the_last_ones_reward_reaches_the_first(tmp_path: Path):
+    first, last = micro_config().stages
+    silent = replace(first, name="rough", rewards=RewardWeights())
+    middle = replace(first, sees=("prompt", "rough.reasoning"), rewards=RewardWeights())
+    config = micro_config(steps=2, stages=(silent, middle, last), algorithm=AlgorithmConfig(kl="none"))
+    parts = micro_parts(config, LowCodes())
+    # only the last stage is judged, so that what the first learns has flowed back through both
+    judge = replace(parts.ensemble, stages=((), (), parts.ensemble.stages[2]))
+    parts = replace(parts, ensemble=judge)
+    learner = make_learner(config, parts)
+    collected = collect_groups(config, parts, 0, RunState(), Stopwatch())
+    rollouts = collected.answered.generation.rollouts
+    assert rollouts.stage.tolist() == [0, 1, 2] * 8
+    own = stage_advantages(
+        collected.scores, config.stages, group_size=4, mixing="standardised", advantage="group",
+        informative=collected.informative,
+    )  # fmt: skip
+    torch.testing.assert_close(own[:, 0], own[:, 2])
+    assert own[:, 0].abs().max() > 0.1
+    measured = update(learner, rollouts, own, group_size=4, seed=(0, 0), clock=Stopwatch())
+    assert measured["grad_norm"] > 0 and measured["sampled_tokens"] == int(rollouts.sampled.sum())
+    run(config, micro_parts(config, LowCodes()), tmp_path)
+    assert len(read_metrics(tmp_path / "metrics.jsonl")) == 2
