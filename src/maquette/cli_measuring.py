@@ -53,7 +53,7 @@ def evaluate(
     name = name or Path(model).name
     folder = make_run_folder(out or Path("runs/evaluation") / f"{name}-{Path(suite).stem}")
     record = {**provenance(command_line()), "judges": asked}
-    settings = dict(limit=limit, system=name, networks=networks, judges=asks, provenance=record)
+    settings = {"limit": limit, "system": name, "networks": networks, "judges": asks, "provenance": record}
     done = evaluate_named(model, suite, folder, seed=seed, answers=answers, **settings)
     print(markdown_table(entries_of([done])) + f"\n→ {folder}")
 

@@ -11,6 +11,7 @@ import torch
 from maquette.policy.adapters import ADAPTER_CONFIG, adapter_base, merge_adapters
 from maquette.policy.folders import find_model
 from maquette.policy.model import Policy, load_policy
+from maquette.runs import CHAIN, kept_chain, source_of
 
 KEPT = ("*.json", "*.txt", "*.jinja", "*.model")
 """What is taken from the base's folder as it is: config.json above all, so that older readers find the fields they know."""
@@ -31,6 +32,7 @@ It writes a plan in words, then `<mesh-start>`, the shape's codes `<mesh0>` … 
 - Weights: {dtype}, {parameters:,} parameters, {codes} mesh codes.
 - Chat template: the base's. The request must carry the prompt sentence that the base was taught; a bare prompt is answered in prose.
 - Stop tokens: the tokenizer's end of turn and `<mesh-end>`, in generation_config.json.
+- Chain: the stages that it answers in and their instructions are in maquette.yaml, which `maquette generate` reads.
 
 Read it with `maquette generate "a red chair" --model FOLDER`, or with `transformers`:
 `AutoModelForImageTextToText.from_pretrained(FOLDER)`.
@@ -59,6 +61,7 @@ def export_policy(source: str | Path, out: Path, dtype: torch.dtype = torch.bflo
     _copy_files(find_model(base), partial)  # its own config.json again: transformers has just rewritten it
     policy.tokenizer.save(partial)
     _write_stops(policy, partial)
+    (partial / CHAIN).write_text(kept_chain(source_of(str(source))))
     (partial / "README.md").write_text(model_card(policy, out.name, base, adapters, dtype))
     if out.is_dir():
         out.rmdir()

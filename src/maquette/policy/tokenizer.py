@@ -18,6 +18,7 @@ from transformers import PreTrainedTokenizerBase, PreTrainedTokenizerFast
 from maquette.codec.vocabulary import MESH_END, MESH_START, Vocabulary, mesh_token
 from maquette.prompts.instructions import Wording
 from maquette.protocols import CutText
+from maquette.runs import read_json
 
 IM_START, IM_END, END_OF_TEXT = "<|im_start|>", "<|im_end|>", "<|endoftext|>"
 VISION_START, IMAGE_PAD, VISION_END = "<|vision_start|>", "<|image_pad|>", "<|vision_end|>"
@@ -59,13 +60,18 @@ class PolicyTokenizer:
         first = "".join(sorted({re.escape(name[0]) for name in names if name}))
         self._pieces = re.compile(f"[{first}]|[^{first}]+")
         vocab = tokenizer.get_vocab()
+        for name in (IM_START, IM_END):
+            if name not in vocab:
+                raise ValueError(
+                    f"The tokenizer has no {name}, which frames every turn: take the tokenizer of a Qwen chat model."
+                )
         self.im_start, self.im_end = vocab[IM_START], vocab[IM_END]
         self.image_frame = tuple(vocab[name] for name in (VISION_START, IMAGE_PAD, VISION_END) if name in vocab)
         """Ids before, for and after the tokens of a picture; () where the vocabulary has no pictures."""
         end_of_turn = tokenizer.eos_token_id if tokenizer.eos_token_id is not None else self.im_end
         self.stop_ids = tuple(dict.fromkeys((end_of_turn, self.vocabulary.end_id)))
         """Where a free-running generator must stop: end of turn, and `<mesh-end>`."""
-        self.pad = tokenizer.pad_token_id if tokenizer.pad_token_id is not None else vocab[END_OF_TEXT]
+        self.pad = tokenizer.pad_token_id if tokenizer.pad_token_id is not None else vocab.get(END_OF_TEXT, self.im_end)
         # kept in tokenizer_config.json; a model that was not made here has the full wording
         self.size: Wording = "tiny" if tokenizer.init_kwargs.get("maquette_size") == "tiny" else "full"
         self.prompt_limit = PROMPT_LIMITS[self.size]
@@ -76,6 +82,9 @@ class PolicyTokenizer:
         """From a folder in Hugging Face layout; the codebook's size is read off the mesh tokens' names."""
         if not (folder / "tokenizer.json").is_file():
             raise ValueError(f"There is no tokenizer at {folder}: tokenizer.json is missing.")
+        for name in ("tokenizer.json", "tokenizer_config.json"):
+            if (folder / name).is_file():
+                read_json(folder / name)  # what transformers says of half a file does not name it
         tokenizer = PreTrainedTokenizerFast.from_pretrained(folder)
         return cls(tokenizer, count_codes(tokenizer.get_vocab()))
 
