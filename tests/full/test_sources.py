@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import zlib
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,10 +13,17 @@ from safetensors.torch import load_file, save_file
 
 from maquette.config import FINE, Config, StageSpec
 from maquette.config_file import dump_config
+from maquette.evaluation.systems import evaluate_named, policy_system
+from maquette.generate import generate
 from maquette.making import Maker
 from maquette.policy.export import export_policy
+from maquette.policy.lockstep import LockstepEngine
 from maquette.policy.model import load_policy, open_policy
+from maquette.prompts.sets import load_prompts
+from maquette.protocols import Sampling
+from maquette.rendering.cameras import CAMERAS
 from maquette.runs import DIRECT, PUBLISHED_CODEC, THINKING, Source, is_full_size, source_of
+from maquette.shape.surface import SurfaceMesher
 from maquette.training.parts import load_parts
 from tests.full.layouts import shapellm_folder, small_codec
 from tests.tiny import save_tiny
@@ -143,3 +151,26 @@ def test_a_gpu_that_is_not_there_is_said_before_anything_is_loaded(monkeypatch: 
     for device in ("cuda", "cuda:1"):
         with pytest.raises(ValueError, match=rf"policy\.device is {device} and this machine shows 0 GPUs"):
             load_parts(replace(Config(), policy=replace(Config().policy, device=device)))
+
+
+def test_a_full_size_run_is_evaluated_as_it_is_sampled(tmp_path: Path):
+    run, prompts = full_run(tmp_path), tmp_path / "prompts.txt"
+    prompts.write_text("a red chair\na blue car\n")
+    done = evaluate_named(str(run), str(prompts), tmp_path / "out", seed=3)
+    assert (done.provenance["temperature"], done.provenance["top_p"]) == (0.7, 0.7)
+    assert len(done.objects) == 2 and done.provenance["chain"] == ["coarse", "fine"]
+    maker, asked = Maker(str(run)), load_prompts(str(prompts))
+    drawn = policy_system(str(run / "policy"), stages=CHAIN, codec=str(tmp_path / "codec"), seed=3)(asked)
+    expected = generate(
+        asked,
+        CHAIN,
+        engine=LockstepEngine(maker.policy, maker.codec.codes_per_shape),
+        codec=maker.codec,
+        mesher=SurfaceMesher(),
+        cameras=CAMERAS["maquette-6"],
+        group_size=1,
+        sampling=Sampling(temperature=0.7, top_p=0.7, seed=3 + zlib.crc32(asked[0].id.encode())),
+    )
+    assert torch.equal(drawn.rollouts.tokens, expected.rollouts.tokens)
+    with pytest.raises(ValueError, match=r"writes 32 codes, the codec tiny reads"):
+        policy_system(str(run / "policy"), stages=CHAIN, codec="tiny", seed=3)
