@@ -14,7 +14,7 @@ from maquette.policy.model import Policy, load_policy
 from maquette.runs import CHAIN, kept_chain, source_of
 
 KEPT = ("*.json", "*.txt", "*.jinja", "*.model")
-"""What is taken from the base's folder as it is: config.json above all, so that older readers find the fields they know."""
+"""What is taken from the base's folder as it is: config.json and the tokenizer's above all, so that older readers find what they know."""
 LEFT = ("model.safetensors.index.json", ADAPTER_CONFIG, "card.json")
 
 CARD = """---
@@ -56,10 +56,9 @@ def export_policy(source: str | Path, out: Path, dtype: torch.dtype = torch.bflo
     model = merge_adapters(policy.model, adapters) if adapters else policy.model
     partial = out.with_name(out.name + ".partial")
     shutil.rmtree(partial, ignore_errors=True)
-    _copy_files(find_model(base), partial)
+    partial.mkdir(parents=True)
     model.save_pretrained(partial)
-    _copy_files(find_model(base), partial)  # its own config.json again: transformers has just rewritten it
-    policy.tokenizer.save(partial)
+    _copy_files(find_model(base), partial)  # after it, since transformers writes a config.json of its own
     _write_stops(policy, partial)
     (partial / CHAIN).write_text(kept_chain(source_of(str(source))))
     (partial / "README.md").write_text(model_card(policy, out.name, base, adapters, dtype))
@@ -86,7 +85,6 @@ def model_card(policy: Policy, name: str, base: str, adapters: Path | None, dtyp
 
 
 def _copy_files(source: Path, target: Path) -> None:
-    target.mkdir(parents=True, exist_ok=True)
     for pattern in KEPT:
         for path in source.glob(pattern):
             if path.name not in LEFT:

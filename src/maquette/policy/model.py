@@ -59,12 +59,16 @@ SampledLogprobs = tuple[Float[Tensor, "n t"], Float[Tensor, "n t"], Float[Tensor
 class Policy(nn.Module):
     """Final. Every pass of training and scoring goes through `forward`, so that DDP and FSDP wrappers see it."""
 
-    def __init__(self, model: PreTrainedModel, tokenizer: PolicyTokenizer, source: str = "") -> None:
+    def __init__(
+        self, model: PreTrainedModel, tokenizer: PolicyTokenizer, source: str = "", config_text: str = ""
+    ) -> None:
         super().__init__()
         self.model = model
         self.tokenizer = tokenizer
         self.source = source
         """What it was loaded from, kept in an adapter's config; "" for a new one."""
+        self.config_text = config_text
+        """Of the config.json that it was loaded by, kept where it is saved: older versions of transformers find the fields they know."""
         self.supports = supports(tokenizer, self.head_weight.shape[0])
 
     @property
@@ -160,7 +164,7 @@ class Policy(nn.Module):
         With weights that are sharded over processes, every process calls it and one of them has `write`. The folder is written beside
         first: it is there whole or, after a kill, as it was before.
         """
-        save_policy(self.model, self.tokenizer, folder, dtype, write=write)
+        save_policy(self.model, self.tokenizer, folder, dtype, self.config_text, write=write)
 
 
 def tiny_config(vocabulary: int, hidden: int = 256, layers: int = 6, heads: int = 4, mlp: int = 768) -> Qwen2Config:
@@ -236,7 +240,8 @@ def load_policy(
         folder, config=config, output_loading_info=True, ignore_mismatched_sizes=True, **settings
     )
     _refuse_holes(folder, report)
-    return Policy((model if quantise else model.to(device)).eval(), tokenizer, str(source))
+    kept = (folder / "config.json").read_text()
+    return Policy((model if quantise else model.to(device)).eval(), tokenizer, str(source), kept)
 
 
 def _refuse_holes(folder: Path, report: Mapping[str, Any]) -> None:

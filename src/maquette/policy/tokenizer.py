@@ -24,6 +24,7 @@ IM_START, IM_END, END_OF_TEXT = "<|im_start|>", "<|im_end|>", "<|endoftext|>"
 VISION_START, IMAGE_PAD, VISION_END = "<|vision_start|>", "<|image_pad|>", "<|vision_end|>"
 PROMPT_LIMITS: dict[Wording, int] = {"tiny": 64, "full": 512}
 """Longest request in tokens, by size."""
+SETTINGS = "tokenizer_config.json"
 ROLES = ("user\n", "assistant\n", "system\n")
 
 
@@ -50,8 +51,10 @@ def train_tokenizer(texts: Iterable[str], text_tokens: int, codebook_size: int) 
 class PolicyTokenizer:
     """Text and codes ↔ tokens for one policy and one codebook. User text never becomes a control token."""
 
-    def __init__(self, tokenizer: PreTrainedTokenizerBase, codebook_size: int) -> None:
+    def __init__(self, tokenizer: PreTrainedTokenizerBase, codebook_size: int, settings: str = "") -> None:
         self.inner = tokenizer
+        self.settings = settings
+        """Text of the tokenizer_config.json that it was read by; "" for a new one."""
         self.vocabulary = Vocabulary.from_tokenizer(tokenizer, codebook_size)
         added = tokenizer.added_tokens_decoder  # made anew each time it is asked for: once is enough
         self.control = frozenset(added)
@@ -82,14 +85,19 @@ class PolicyTokenizer:
         """From a folder in Hugging Face layout; the codebook's size is read off the mesh tokens' names."""
         if not (folder / "tokenizer.json").is_file():
             raise ValueError(f"There is no tokenizer at {folder}: tokenizer.json is missing.")
-        for name in ("tokenizer.json", "tokenizer_config.json"):
-            if (folder / name).is_file():
-                read_json(folder / name)  # what transformers says of half a file does not name it
+        settings = folder / SETTINGS
+        for file in (folder / "tokenizer.json", settings):
+            if file.is_file():
+                read_json(file)  # what transformers says of half a file does not name it
         tokenizer = PreTrainedTokenizerFast.from_pretrained(folder)
-        return cls(tokenizer, count_codes(tokenizer.get_vocab()))
+        kept = settings.read_text() if settings.is_file() else ""
+        return cls(tokenizer, count_codes(tokenizer.get_vocab()), kept)
 
     def save(self, folder: Path) -> None:
+        """tokenizer.json, and the settings as they were read: transformers would name a class that its older versions do not have."""
         self.inner.save_pretrained(folder)
+        if self.settings:
+            (folder / SETTINGS).write_text(self.settings)
 
     def __len__(self) -> int:
         return len(self.inner)
