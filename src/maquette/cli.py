@@ -41,7 +41,7 @@ def generate(
         best_of: Keep the best of so many answers, by the model's own rewards.
         picture: Also draw it, as .png, or turning, as .gif or .mp4.
         seed: Same seed, same machine: same object.
-        temperature: Below 1: safer and less varied; by default as the model was trained (tiny 1, published 0.7).
+        temperature: Below 1: safer and less varied; by default as its run had it (tiny: 1), at full size 0.7.
         codec: Another than the model's own.
         image: A picture of it, for a vision-language model; tiny reads text alone.
     """

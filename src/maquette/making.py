@@ -12,12 +12,12 @@ from jaxtyping import Float64
 from PIL import Image
 from torch import Tensor
 
-from maquette.codec.voxel_codec import VoxelCodec
 from maquette.config import RewardWeights, StageSpec
 from maquette.generate import generate
 from maquette.outputs import output_file, written
+from maquette.policy.devices import best_device
 from maquette.policy.lockstep import LockstepEngine
-from maquette.policy.model import best_device, load_policy
+from maquette.policy.model import codec_of, load_policy
 from maquette.protocols import Sampling
 from maquette.rendering.cameras import CAMERAS
 from maquette.rendering.rasterise import render
@@ -88,7 +88,7 @@ class Maker:
         self.source = source_of(model)
         device = best_device() if self.source.full else "cpu"
         self.policy = load_policy(self.source.model, device, torch.float32 if device == "cpu" else torch.bfloat16)
-        self.codec = VoxelCodec.load(codec or self.source.codec, device)
+        self.codec = codec_of(self.policy, codec or self.source.codec, device)
 
     def answer(
         self,
@@ -110,7 +110,9 @@ class Maker:
             mesher=SurfaceMesher(),
             cameras=CAMERAS["maquette-6"],
             group_size=answers,
-            sampling=Sampling(temperature=temperature or source.temperature, top_p=source.top_p, seed=seed),
+            sampling=Sampling(
+                temperature=source.temperature if temperature is None else temperature, top_p=source.top_p, seed=seed
+            ),
             render_size=64,
             drawn=drawn,
         )

@@ -13,8 +13,9 @@ from torch import nn
 from maquette.codec.voxel_codec import VoxelCodec
 from maquette.config import Config, PolicyConfig
 from maquette.gaussian_views import GaussianPainter
+from maquette.policy.devices import check_device
 from maquette.policy.lockstep import LockstepEngine
-from maquette.policy.model import Policy, open_policy, reference_of
+from maquette.policy.model import Policy, codec_of, open_policy, reference_of
 from maquette.policy.served_engine import ServedVllmEngine, ServerSettings
 from maquette.policy.vllm_engine import VllmEngine
 from maquette.prompts.sets import load_prompts
@@ -66,6 +67,7 @@ def load_parts(config: Config, processes: Processes = ALONE) -> Parts:
     mesher, painter = open_mesher(config.mesher)
     own = config.policy
     device = own.device if processes.count == 1 else str(processes.device)
+    check_device(device)
     policy = open_policy(
         config.model,
         device=device,
@@ -76,12 +78,7 @@ def load_parts(config: Config, processes: Processes = ALONE) -> Parts:
         seed=config.seed,
     )
     quick = device == "cpu" and config.optimiser.precision == "bfloat16"
-    codec = VoxelCodec.load(config.codec, device, bfloat16=quick)
-    if policy.codebook_size != codec.codebook_size:
-        raise ValueError(
-            f"The model {config.model} writes {policy.codebook_size} codes, the codec {config.codec} reads "
-            f"{codec.codebook_size}: take the codec that the model was trained with."
-        )
+    codec = codec_of(policy, config.codec, device, bfloat16=quick)
     needs_reference = config.algorithm.kl != "none" and config.algorithm.kl_beta > 0
     return Parts(
         policy=policy,
