@@ -28,11 +28,11 @@ def evaluate(
     """Measure a model, or a folder of meshes that any system made, on a suite by networks that never rewarded it.
 
     Args:
-        model: As `generate --model` takes it, or a folder of PROMPT_ID.glb files.
+        model: As `generate --model` takes it, or a folder of PROMPT_ID.glb (further answers: PROMPT_ID/2.glb …).
         suite: mini, mini-dev, quickstart, mme-3dr, toys4k:FOLDER, or a prompt file of yours.
         out: Where to; by default runs/evaluation/MODEL-SUITE.
         name: What the tables call it; by default the model's last name.
-        seed: Of the sampling.
+        seed: Of the sampling; of a folder of meshes: which draw of its system it is.
         limit: Only the first so many prompts; 0: all.
         answers: Answers per prompt: the first is measured, all say how much they vary.
         protocol: Cameras of pretrained networks: maquette, trellis or 3dgen-r1.

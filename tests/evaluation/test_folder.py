@@ -11,7 +11,7 @@ import pytest
 import torch
 import trimesh
 
-from maquette.evaluation import report
+from maquette.evaluation import report, systems
 from maquette.evaluation.answers import folder_system, in_unit_cube, mesh_files
 from maquette.evaluation.leaderboard import build_boards, find_evaluations, write_leaderboard
 from maquette.evaluation.networks import DualEncoder, Evaluators, Recogniser
@@ -19,7 +19,7 @@ from maquette.evaluation.references import Reference
 from maquette.evaluation.report import write_report
 from maquette.evaluation.results import Evaluation, load_evaluation
 from maquette.evaluation.run import evaluate
-from maquette.evaluation.systems import is_mesh_folder
+from maquette.evaluation.systems import evaluate_named, is_mesh_folder
 from maquette.rewards.text import Words
 from maquette.shape.files import write_mesh
 from maquette.shape.voxelise import voxelise_solid
@@ -154,6 +154,45 @@ def test_folders_that_answer_nothing_or_twice_are_refused(meshes, tmp_path: Path
     assert is_mesh_folder(str(meshes)) and not is_mesh_folder("tiny") and not is_mesh_folder(str(tmp_path / "nowhere"))
     (tmp_path / "config.json").write_text("{}")
     assert not is_mesh_folder(str(tmp_path))
+
+
+def suite_file(folder: Path, ids: tuple[str, ...]) -> str:
+    path = folder / "suite.csv"
+    path.write_text("id,text\n" + "".join(f"{id},a thing called {id}\n" for id in ids))
+    return str(path)
+
+
+def test_draws_of_another_s_system_are_seeds_of_one_row(evaluators, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(systems, "load_evaluators", lambda: evaluators)
+    suite = suite_file(tmp_path, ("p1", "p2"))
+    for seed in (3, 4):
+        folder = tmp_path / f"draw-{seed}"
+        folder.mkdir()
+        for id in ("p1", "p2"):
+            write_mesh(mesh_of(SHAPES[seed - 3]), folder / f"{id}.glb")
+        done = evaluate_named(str(folder), suite, tmp_path / f"e{seed}", seed=seed, system="theirs")
+        assert done.seed == seed and load_evaluation(tmp_path / f"e{seed}").seed == seed
+    (board,) = build_boards(find_evaluations([tmp_path / "e3", tmp_path / "e4"]))
+    assert [(e.system, [r.seed for r in e.runs]) for e in board.systems] == [("theirs", [3, 4])]
+
+
+def test_several_answers_of_another_s_system_say_how_much_they_vary(evaluators, tmp_path: Path, monkeypatch):
+    """The ids end in digits: `p/1.glb` is an answer to p, `p1.glb` one to p1, and `p1/2.glb` its second."""
+    monkeypatch.setattr(systems, "load_evaluators", lambda: evaluators)
+    suite, folder = suite_file(tmp_path, ("p", "p1", "p12")), tmp_path / "theirs"
+    ball, cone = SHAPES[3], SHAPES[4]
+    for name, shape in {"p/1": ball, "p/2": cone, "p1": ball, "p1/2": ball, "p12": ball, "p12/3": ball}.items():
+        write_mesh(mesh_of(shape), folder / f"{name}.glb")
+    done = evaluate_named(str(folder), suite, tmp_path / "e", answers=2)
+    assert [r.failed for r in done.objects] == [False] * 3 and done.provenance["answers per prompt"] == 2
+    differ, same, lacking = (r.variety for r in done.objects)
+    assert differ > 1e-4 and same == pytest.approx(0, abs=1e-6) and lacking == 0  # no pair without a second answer
+    assert math.isnan(evaluate_named(str(folder), suite, tmp_path / "f").objects[0].variety)
+    with pytest.raises(ValueError, match=r"no answer 4 to this suite: further answers are named as p/4\.glb"):
+        evaluate_named(str(folder), suite, tmp_path / "g", answers=4)
+    write_mesh(mesh_of(ball), folder / "p1" / "1.ply")
+    with pytest.raises(ValueError, match=r"two answers to p1: p1/1\.ply and p1\.glb"):
+        mesh_files(folder)
 
 
 def test_prompts_that_would_share_a_file_are_refused(meshes, evaluators, tmp_path: Path):

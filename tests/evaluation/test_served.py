@@ -43,7 +43,7 @@ def test_every_listed_model_scores_the_levels_and_stands_in_the_record(tmp_path:
     with judge(lambda body, number: json.dumps(GOOD)) as server:
         asks, lines = open_judges(judges_file(tmp_path, server.address))
         verdict = ask_judge("org/qwen", asks["org/qwen"], PROMPT, VIEWS)
-    assert list(asks) == ["org/qwen", "org/other"] and lines[0] == f"org/qwen (levels-1) at {server.address}"
+    assert list(asks) == ["org/qwen", "org/other"] and lines[0] == f"org/qwen (levels-2) at {server.address}"
     assert verdict.scores == {"geometry": 0.9, "semantics": 1.0, "texture": 0.4} and verdict.words == "red all over"
     content = server.requests[0]["messages"][-1]["content"]
     assert [part["type"] for part in content] == ["image_url"] * 3 + ["text"] and "a red chair" in content[-1]["text"]
@@ -149,14 +149,14 @@ def test_the_command_line_asks_two_judges_and_the_report_says_what_they_said(tmp
     assert sorted(requests) == ["a red chair", "a tall box", "a tall box"]  # the chair's shape was shown as a box too
     done = load_evaluation(tmp_path / "out")
     control = done.provenance["judge controls"]
-    assert control["org/qwen (levels-1)"] == {"asked": 1, "semantics": 0.2}
-    assert control["org/other (levels-1)"] == {"asked": 1, "semantics": None}
-    assert done.provenance["judges"] == [f"org/{name} (levels-1) at {server.address}" for name in ("qwen", "other")]
+    assert control["org/qwen (levels-2)"] == {"asked": 1, "semantics": 0.2}
+    assert control["org/other (levels-2)"] == {"asked": 1, "semantics": None}
+    assert done.provenance["judges"] == [f"org/{name} (levels-2) at {server.address}" for name in ("qwen", "other")]
     means = {m.name: i.value for m in done.measures() if m.judge and (i := done.interval(m))}
-    assert means["org/qwen (levels-1): geometry"] == pytest.approx(0.6)  # 0.9, 0.9 and 0 for the missing file
+    assert means["org/qwen (levels-2): geometry"] == pytest.approx(0.6)  # 0.9, 0.9 and 0 for the missing file
     page = write_report(tmp_path / "report.html", [tmp_path / "out"], title="T")
     text = page.with_suffix(".md").read_text()
-    assert "org/other (levels-1) | – | 2 of 2" in text and "0 of 2" in text
+    assert "org/other (levels-2) | – | 2 of 2" in text and "0 of 2" in text
     assert "red all over" in page.read_text() and "I would call it handsome." in page.read_text()
     assert "for their own prompts and 0.20 for others' (1 shown so): it says yes to what is not there" in text
 

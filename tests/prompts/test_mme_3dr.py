@@ -6,6 +6,7 @@ import re
 from collections import Counter
 from itertools import combinations
 
+from maquette.evaluation.judges import level_prompt
 from maquette.prompts.sets import SHIPPED, load_prompts, prompt_from_json, prompt_to_json
 from maquette.prompts.suites import MINI_COUNTS
 from maquette.types import PartSpec, Prompt
@@ -22,6 +23,7 @@ IRREGULAR = {
     "shelf": "shelves",
     "tooth": "teeth",
     "daisy": "daisies",
+    "antenna": "antennae",
 }
 SMALL = "a an the of on in and with its to at from by under over is are for as into one two three four five six"
 
@@ -85,12 +87,51 @@ def test_every_large_number_of_a_text_is_counted_or_asked_for():
     assert unasked(Prompt("x", "A stool with five legs and two arms.", parts=(PartSpec("arm", 2),))) == ["five"]
 
 
+def uncounted(prompt: Prompt) -> list[str]:
+    """Parts without a count that the text names in the singular alone: there is one of them.
+
+    Two ways of naming one of several do not count: once for each of something, and `one LEG` of those that it has.
+    """
+    several = r"\b(each|every|either|pairs|tandem)\b"
+    clauses = re.split(r"[,;:]", prompt.text.lower())
+    found = []
+    for part in prompt.parts:
+        name = re.escape(part.name)
+        plural = rf"\b(?!{name}\b)({plurals(part.name)})\b"
+        if part.count or re.search(plural, prompt.text.lower()):
+            continue
+        named = [c for c in clauses if re.search(rf"\b{name}\b", c) and not re.search(rf"\bone {name}\b", c)]
+        found += [part.name] if any(not re.search(several, clause) for clause in named) else []
+    return found
+
+
+def test_what_the_text_names_once_is_counted_as_one():
+    assert {p.id: missing for p in PROMPTS if (missing := uncounted(p))} == {}
+    assert [p.id for p in PROMPTS if not any(part.count for part in p.parts)] == []
+    heron = "A heron on one leg, a fish in the bill, feathers on its back, a claw on each toe."
+    parts = tuple(PartSpec(name, 0) for name in ("leg", "bill", "fish", "feather", "claw", "back"))
+    assert uncounted(Prompt("x", heron, parts=parts)) == ["bill", "fish", "back"]
+
+
+SIDES = re.compile(r"\b(left|right)(most)?\b(?! (angles|open|out|on the outside|shaggy|hand\b))")
+FRONTED = {"015", "025", "049", "060", "081", "170", "201"}
+"""Prompts that may say left and right: things with a front of their own, on which viewer and user agree."""
+
+
+def test_left_and_right_are_said_only_of_what_has_a_front():
+    said = {
+        p.id[-3:] for p in PROMPTS if SIDES.search(" ".join((p.text, *p.questions, *map(str, p.relations))).lower())
+    }
+    assert said == FRONTED
+    assert "looks at the object's front" in level_prompt(PROMPTS[15])
+
+
 def test_a_relation_speaks_of_things_in_the_text():
     strange = {}
     for prompt in PROMPTS:
         for first, _, last in prompt.relations:
             ends = [w for end in (first, last) for w in end.lower().split()]
-            known = prompt.text.lower() + " " + prompt.family.lower() + " antenna"
+            known = prompt.text.lower() + " " + prompt.family.lower()
             unknown = [
                 w for w in ends if not any(form in known for form in (w, w.rstrip("s"), *IRREGULAR.get(w, w).split()))
             ]

@@ -62,21 +62,24 @@ def answers_of(generation: Generation) -> Answers:
     )
 
 
-def folder_system(folder: Path, prompts: Sequence[Prompt]) -> System:
-    """Someone else's system as a folder of `PROMPT_ID.glb` (or .gltf, .obj, .ply, .stl), one mesh per prompt.
+def folder_system(folder: Path, prompts: Sequence[Prompt], number: int = 1) -> System:
+    """Someone else's system as a folder of `PROMPT_ID.glb` (or .gltf, .obj, .ply, .stl): its answer `number` to each prompt.
 
-    Meshes are put into the unit cube, the middle of their box at the origin and its largest side 1. A mesh that is missing or cannot be
-    read is a failed answer with its reason. ValueError: no folder, not one mesh of the suite in it, or two files for one prompt.
+    The first may also lie at `PROMPT_ID/1.glb`, the others lie at `PROMPT_ID/2.glb` … Meshes are put into the unit cube, the middle of
+    their box at the origin and its largest side 1. A mesh that is missing or cannot be read is a failed answer with its reason.
+    ValueError: no folder, not one mesh of the suite in it, or two files for one answer.
     """
-    files = mesh_files(folder)
+    files = mesh_files(folder, number)
     if not any(file_stem(p.id) in files for p in prompts):
-        seen = ", ".join(sorted(files)[:3]) or "no mesh at all"
+        seen, first = ", ".join(sorted(files)[:3]) or "no mesh at all", file_stem(prompts[0].id)
         raise ValueError(
-            f"{folder} holds no answer to this suite: files are named by prompt id, as {file_stem(prompts[0].id)}.glb; it holds {seen}"
+            f"{folder} holds no answer to this suite: files are named by prompt id, as {first}.glb; it holds {seen}"
+            if number == 1
+            else f"{folder} holds no answer {number} to this suite: further answers are named as {first}/{number}.glb; ask for fewer"
         )
 
     def answer(part: Sequence[Prompt]) -> Answers:
-        read = [_read(files.get(file_stem(p.id)), p.id) for p in part]
+        read = [_read(files.get(file_stem(p.id)), p.id if number == 1 else f"{p.id}/{number}") for p in part]
         meshes, faults = tuple(mesh for mesh, _ in read), tuple(fault for _, fault in read)
         voxels = _solids(meshes)
         views = render(meshes, CAMERAS["maquette-6"], size=VIEW_SIZE, antialias=True)
@@ -98,19 +101,36 @@ def _solids(meshes: Sequence[Mesh]) -> Voxels:
     return Voxels(occupancy, color)
 
 
-def mesh_files(folder: Path) -> dict[str, Path]:
-    """Every mesh file of a folder by its name without the ending. ValueError where two files answer one prompt."""
+def mesh_files(folder: Path, number: int = 1) -> dict[str, Path]:
+    """Every mesh of a folder that is somebody's answer `number`, by the prompt's file name: `NAME/NUMBER.glb`, the first also `NAME.glb`.
+
+    An id that ends in digits stays what it is: the number of an answer is a file's whole name. ValueError where two files are one answer.
+    """
     if not folder.is_dir():
         raise ValueError(f"{folder} is not a folder of meshes")
     found: dict[str, Path] = {}
     for path in sorted(folder.iterdir()):
-        if path.suffix.lower() in SUFFIXES and path.is_file():
-            if path.stem in found:
+        named = {path.name: path.stem} if number == 1 and is_mesh(path) else {}
+        for file in numbered(path):
+            if int(file.stem) == number:
+                named[f"{path.name}/{file.name}"] = path.name
+        for name, stem in named.items():
+            if stem in found:
                 raise ValueError(
-                    f"{folder} has two answers to {path.stem}: {found[path.stem].name} and {path.name}; keep one"
+                    f"{folder} has two answers to {stem}: {found[stem].relative_to(folder)} and {name}; keep one"
                 )
-            found[path.stem] = path
+            found[stem] = folder / name
     return found
+
+
+def is_mesh(path: Path) -> bool:
+    """A file whose ending is a mesh's."""
+    return path.suffix.lower() in SUFFIXES and path.is_file()
+
+
+def numbered(folder: Path) -> list[Path]:
+    """The meshes in a prompt's own folder whose names are numbers: its answers; none where it is no folder."""
+    return [p for p in sorted(folder.iterdir()) if is_mesh(p) and p.stem.isdecimal()] if folder.is_dir() else []
 
 
 def _read(path: Path | None, id: str) -> tuple[Mesh, str]:

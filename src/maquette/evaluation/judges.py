@@ -20,7 +20,7 @@ from maquette.rewards.judge_client import JudgeGone
 from maquette.types import Prompt
 
 LEVELS = ("geometry", "semantics", "texture")
-PROMPT_VERSION = "levels-1"
+PROMPT_VERSION = "levels-2"
 Ask = Callable[[str, Sequence[UInt8[np.ndarray, "h w 3"]], int], Mapping[str, object]]
 """A vision-language model: text and pictures in, its JSON answer out; raises ValueError or OSError where it has none."""
 
@@ -47,6 +47,7 @@ def level_prompt(prompt: Prompt) -> str:
     )
     return (
         f"The pictures show one 3D object from several sides. It was made for this request:\n{prompt.text}\n{asked}\n"
+        "Left and right are those of somebody who looks at the object's front.\n"
         "Give three scores between 0 and 1.\n"
         "geometry: is it one and the same sound solid from every side, without floating pieces, holes or a second face?\n"
         "semantics: does it show what the request says, in kind, parts, counts, colours and relations?\n"

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 
 from maquette.config import StageSpec
-from maquette.evaluation.answers import VIEW_SIZE, System, answers_of, folder_system, mesh_files
+from maquette.evaluation.answers import VIEW_SIZE, System, answers_of, folder_system, is_mesh, mesh_files, numbered
 from maquette.evaluation.extractors import ClipScore, Dinov2Features, InceptionFeatures
 from maquette.evaluation.judges import Ask
 from maquette.evaluation.networks import load_evaluators
@@ -27,7 +27,6 @@ from maquette.prompts.sets import load_prompts
 from maquette.protocols import Sampling
 from maquette.rendering.cameras import CAMERAS
 from maquette.runs import source_of
-from maquette.shape.files import SUFFIXES
 from maquette.shape.surface import SurfaceMesher
 from maquette.types import Generation, Prompt
 
@@ -122,13 +121,18 @@ def evaluate_folder(
     suite: str,
     out: Path,
     *,
+    seed: int = 0,
     limit: int = 0,
+    answers: int = 1,
     system: str = "",
     networks: Pretrained | None = None,
     judges: Mapping[str, Ask] | None = None,
     provenance: dict[str, object] | None = None,
 ) -> Evaluation:
-    """Evaluate someone else's meshes, one file per prompt named by its id; what is missing or unreadable counts as failed."""
+    """Evaluate someone else's meshes, `folder_system`'s files; what is missing or unreadable counts as failed.
+
+    `seed` says which draw of that system the folder is. The first of `answers` per prompt is measured; the others say how much they vary.
+    """
     prompts = load_prompts(suite, count=limit)
     known = {file_stem(p.id) for p in prompts}
     foreign = sorted(set(mesh_files(folder)) - known)
@@ -140,8 +144,10 @@ def evaluate_folder(
         references=references_of(suite, prompts),
         evaluators=load_evaluators(),
         out=out,
+        others=[folder_system(folder, prompts, number) for number in range(2, answers + 1)],
         networks=networks,
         judges=judges,
+        seed=seed,
         provenance={
             "meshes": str(folder),
             "placed": "middle of the box at the origin, largest side 1",
@@ -154,7 +160,7 @@ def evaluate_folder(
 def evaluate_named(name: str, suite: str, out: Path, *, seed: int = 0, answers: int = 1, **settings: Any) -> Evaluation:
     """Evaluate what every command calls by that name, or a folder of meshes; `settings` as both take them."""
     if is_mesh_folder(name):
-        return evaluate_folder(Path(name), suite, out, **settings)
+        return evaluate_folder(Path(name), suite, out, seed=seed, answers=answers, **settings)
     own = source_of(name)
     more = {"stages": own.stages, "codec": own.codec, "seed": seed, "answers": answers}
     return evaluate_model(own.model, suite, out, **more, **settings)
@@ -165,7 +171,7 @@ def is_mesh_folder(name: str) -> bool:
     folder = Path(name)
     if not folder.is_dir() or any((folder / file).exists() for file in ("config.json", "config.yaml")):
         return False
-    return any(path.suffix.lower() in SUFFIXES for path in folder.iterdir())
+    return any(is_mesh(path) or numbered(path) for path in folder.iterdir())
 
 
 def load_pretrained(
