@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
+from math import ceil
 from pathlib import Path
 
 import numpy as np
@@ -13,19 +14,20 @@ from PIL import Image
 from torch import Tensor
 
 from maquette.config import RewardWeights, StageSpec
-from maquette.generate import generate
+from maquette.generate import generate, reasoning_limit
 from maquette.outputs import output_file, written
 from maquette.policy.devices import best_device
 from maquette.policy.lockstep import LockstepEngine
 from maquette.policy.model import codec_of, load_policy
+from maquette.prompts.asked import parts_in
 from maquette.protocols import Sampling
 from maquette.rendering.cameras import CAMERAS
 from maquette.rendering.rasterise import render
 from maquette.runs import source_of
 from maquette.shape.files import check_writable_kind, read_mesh, write_mesh
 from maquette.shape.surface import SurfaceMesher
-from maquette.tracking import tell
-from maquette.types import Generation, Mesh, Prompt, Rollouts, Scores, StageOutput, Voxels
+from maquette.tracking import progress_bar, tell
+from maquette.types import Generation, Mesh, PartSpec, Prompt, Rollouts, Scores, StageOutput, Voxels
 
 HERO_SIZE = 512
 STILLS = (".png", ".jpg", ".jpeg", ".webp")
@@ -66,7 +68,9 @@ def make(
     if picture:
         check_picture(picture, STILLS + TURNING)
     maker = Maker(model, codec)
-    generation = maker.answer(text, answers=count * best_of, seed=seed, temperature=temperature, image=image)
+    wanted = {"answers": count * best_of, "seed": seed, "temperature": temperature, "image": image}
+    with progress_bar() as show:
+        generation = maker.answer(text, **wanted, shown=show)
     for warning in generation.warnings:
         tell(warning)
     made = []
@@ -99,13 +103,25 @@ class Maker:
         temperature: float | None = None,
         image: Path | None = None,
         drawn: Callable[[Generation], None] | None = None,
+        shown: Callable[[str, int, int], None] | None = None,
     ) -> Generation:
-        """That many answers to one request. A picture may stand beside the text, or in its place; `drawn` as `generate` has it."""
+        """That many answers to one request. A picture may stand beside the text, or in its place; `drawn` as `generate` has it.
+
+        `shown` is told after every token of the stage's name, how many are written, and how many there can be.
+        """
         source, codec = self.source, self.codec
+        wanted = text.strip() or PICTURED if image else text
+        # large judges list the parts themselves
+        parts = () if source.full else parts_in(wanted)
+        engine = LockstepEngine(self.policy, codec.codes_per_shape, self.policy.dtype)
+        batches = [1 if s == source.stages[0] else ceil(answers / engine.rows_at_once) for s in source.stages]
+        each = [max(1, reasoning_limit(s)) + codec.codes_per_shape for s in source.stages]
+        count = _Count([(s.name, n * b) for s, n, b in zip(source.stages, each, batches, strict=True)], drawn, shown)
+        engine.stepped = count.token
         return generate(
-            (Prompt("request", text.strip() or PICTURED if image else text, image=str(image or "")),),
+            (Prompt("request", wanted, parts=parts, image=str(image or "")),),
             source.stages,
-            engine=LockstepEngine(self.policy, codec.codes_per_shape, self.policy.dtype),
+            engine=engine,
             codec=codec,
             mesher=SurfaceMesher(),
             cameras=CAMERAS["maquette-6"],
@@ -114,8 +130,32 @@ class Maker:
                 temperature=source.temperature if temperature is None else temperature, top_p=source.top_p, seed=seed
             ),
             render_size=64,
-            drawn=drawn,
+            drawn=count.stage,
         )
+
+
+class _Count:
+    """How far an answer is: tokens of the stage that is being written."""
+
+    def __init__(
+        self,
+        most: Sequence[tuple[str, int]],
+        drawn: Callable[[Generation], None] | None,
+        shown: Callable[[str, int, int], None] | None,
+    ) -> None:
+        self.most, self.drawn, self.shown = most, drawn, shown
+        self.done, self.written = 0, 0
+
+    def token(self) -> None:
+        self.written += 1
+        if self.shown is not None:
+            name, most = self.most[self.done]
+            self.shown(name, self.written, most)
+
+    def stage(self, so_far: Generation) -> None:
+        self.done, self.written = self.done + 1, 0
+        if self.drawn is not None:
+            self.drawn(so_far)
 
 
 def choose(generation: Generation, stages: Sequence[StageSpec], *, count: int, best_of: int) -> list[int]:
@@ -153,7 +193,7 @@ def score_mesh(
         check_picture(picture, STILLS)
     mesh = centred(read_mesh(path))
     stages = (alone(rewards),) if rewards else source_of("tiny").stages
-    generation = as_generation(mesh, text, stages, size=224 if judges else 64)
+    generation = as_generation(mesh, text, stages, 224 if judges else 64, () if judges else parts_in(text))
     scores = build_ensemble(stages, judges=judges).score(generation)
     if picture:
         with written(picture) as beside:
@@ -175,8 +215,10 @@ def alone(rewards: Sequence[str]) -> StageSpec:
     return StageSpec("fine", "direct", rewards=RewardWeights(**dict.fromkeys(rewards, 1.0)))
 
 
-def as_generation(mesh: Mesh, text: str, stages: Sequence[StageSpec], size: int = 64) -> Generation:
-    """A mesh in the place of an answer: drawn for each stage as that stage is drawn."""
+def as_generation(
+    mesh: Mesh, text: str, stages: Sequence[StageSpec], size: int = 64, parts: tuple[PartSpec, ...] = ()
+) -> Generation:
+    """A mesh in the place of an answer: drawn for each stage as that stage is drawn. `parts`: what the text asks for, if it is known."""
     nothing = torch.zeros(len(stages), 0)
     rollouts = Rollouts(
         nothing.long(),
@@ -198,7 +240,7 @@ def as_generation(mesh: Mesh, text: str, stages: Sequence[StageSpec], size: int 
         )
         for stage in stages
     )
-    return Generation((Prompt("request", text),), 1, rollouts, outputs)
+    return Generation((Prompt("request", text, parts=parts),), 1, rollouts, outputs)
 
 
 def centred(mesh: Mesh) -> Mesh:

@@ -10,7 +10,7 @@ import subprocess
 import sys
 import time
 import uuid
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from importlib import import_module, metadata
 from pathlib import Path
@@ -66,6 +66,34 @@ def _lines(iterable: Iterable[T], description: str, total: int | None) -> Iterat
         rest = f"/{total}, {(total - done) / rate:.0f} s left" if total else ""
         sys.stderr.write(f"{description}: {done}{rest} ({rate:.2f}/s)\n")
         sys.stderr.flush()
+
+
+@contextmanager
+def progress_bar() -> Iterator[Callable[[str, int, int], None]]:
+    """`show(what, done, total)`: a bar on stderr where that is a terminal, else a line every ten seconds."""
+    console = Console(stderr=True)
+    if not console.is_terminal:
+        said = [time.monotonic()]
+
+        def line(what: str, done: int, total: int) -> None:
+            if time.monotonic() - said[0] >= QUIET_SECONDS:
+                said[0] = time.monotonic()
+                tell(f"{what}: {done} of at most {total}")
+
+        yield line
+        return
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=console, transient=True) as bar:
+        task = bar.add_task("", total=None)
+        shown = [""]
+
+        def show(what: str, done: int, total: int) -> None:
+            if what != shown[0]:
+                shown[0] = what
+                bar.reset(task, description=what, total=total)
+            bar.update(task, completed=done)
+
+        yield show
 
 
 class Stopwatch:

@@ -82,7 +82,6 @@ def evaluate_model(
     """Evaluate a policy on a suite (or prompt file) and leave the folder `out`; `limit` > 0 takes the first prompts only.
 
     `temperature`: another than the model's own.
-
     The first of `answers` per prompt is measured; the others say how much they vary.
     """
     prompts = load_prompts(suite, count=limit)
