@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import torch
@@ -13,7 +14,8 @@ from PIL import Image
 from torch import Tensor
 
 from maquette.config import RewardWeights, StageSpec
-from maquette.generate import generate
+from maquette.gaussian_views import open_mesher
+from maquette.generate import generate, paint_texts
 from maquette.outputs import output_file, written
 from maquette.policy.devices import best_device
 from maquette.policy.lockstep import LockstepEngine
@@ -24,12 +26,15 @@ from maquette.rendering.rasterise import render
 from maquette.runs import source_of
 from maquette.shape.files import check_writable_kind, read_mesh, write_mesh
 from maquette.shape.surface import SurfaceMesher
+from maquette.shape.trellis import TrellisMesher
 from maquette.tracking import tell
 from maquette.types import Generation, Mesh, Prompt, Rollouts, Scores, StageOutput, Voxels
 
 HERO_SIZE = 512
 STILLS = (".png", ".jpg", ".jpeg", ".webp")
 TURNING = (".gif", ".mp4")
+Paint = Literal["surface", "trellis"]
+"""Who makes the mesh of a file: the iso-surface in the codec's own colours, or an installed TRELLIS."""
 PICTURED = "the object in the picture"
 """What is asked for where a picture comes without words."""
 
@@ -54,10 +59,12 @@ def make(
     picture: Path | None,
     codec: str = "",
     image: Path | None = None,
+    paint: Paint = "surface",
 ) -> list[Made]:
     """`count` objects, each the best of `best_of` answers by the rewards of its chain; several get -2, -3 … in their names.
 
-    An answer without a shape is passed over; ValueError where none has one, or where the request says nothing.
+    With `paint` trellis, a .glb gets a baked texture, any other kind of file vertex colours. An answer without a shape is passed over;
+    ValueError where none has one, or where the request says nothing.
     """
     if min(count, best_of) < 1:
         raise ValueError(f"-n and --best-of must be at least 1, not {count} and {best_of}.")
@@ -65,26 +72,33 @@ def make(
     output_file(out)
     if picture:
         check_picture(picture, STILLS + TURNING)
-    maker = Maker(model, codec)
-    generation = maker.answer(text, answers=count * best_of, seed=seed, temperature=temperature, image=image)
+    maker = Maker(model, codec, paint)
+    # a texture is baked from the voxels: a coloured mesh too is for rewards and pictures
+    seen = best_of > 1 or picture is not None or out.suffix.lower() != ".glb"
+    generation = maker.answer(
+        text, answers=count * best_of, seed=seed, temperature=temperature, image=image, painted=seen
+    )
     for warning in generation.warnings:
         tell(warning)
-    made = []
-    for number, index in enumerate(choose(generation, maker.source.stages, count=count, best_of=best_of)):
-        mesh = generation.stages[-1].meshes[index]
-        path = numbered(out, number)
-        write_mesh(mesh, path)
+    kept = choose(generation, maker.source.stages, count=count, best_of=best_of)
+    paths = [numbered(out, number) for number in range(len(kept))]
+    maker.write(generation, kept, paths)
+    for number, index in enumerate(kept):
         if picture:
-            write_picture(mesh, numbered(picture, number))
-        made.append(Made(path, tuple(stage.reasoning[index] for stage in generation.stages)))
-    return made
+            write_picture(generation.stages[-1].meshes[index], numbered(picture, number))
+    thoughts = [tuple(stage.reasoning[index] for stage in generation.stages) for index in kept]
+    return [Made(path, thought) for path, thought in zip(paths, thoughts, strict=True)]
 
 
 class Maker:
     """A policy with its codec and its chain, ready to answer; full-size models run where there is a GPU."""
 
-    def __init__(self, model: str, codec: str = "") -> None:
-        """`model` as every command takes it (see `runs.source_of`); `codec`: another than its own. ValueError: no such model."""
+    def __init__(self, model: str, codec: str = "", paint: Paint = "surface") -> None:
+        """`model` as every command takes it (see `runs.source_of`); `codec`: another than its own.
+
+        ValueError: no such model, or no TRELLIS.
+        """
+        self.mesher = open_mesher(paint)[0]
         self.source = source_of(model)
         device = best_device() if self.source.full else "cpu"
         self.policy = load_policy(self.source.model, device, torch.float32 if device == "cpu" else torch.bfloat16)
@@ -99,15 +113,20 @@ class Maker:
         temperature: float | None = None,
         image: Path | None = None,
         drawn: Callable[[Generation], None] | None = None,
+        painted: bool = True,
     ) -> Generation:
-        """That many answers to one request. A picture may stand beside the text, or in its place; `drawn` as `generate` has it."""
+        """That many answers to one request. A picture may stand beside the text, or in its place; `drawn` as `generate` has it.
+
+        Not `painted`: all meshes are plain iso-surfaces.
+        """
         source, codec = self.source, self.codec
         return generate(
             (Prompt("request", text.strip() or PICTURED if image else text, image=str(image or "")),),
             source.stages,
             engine=LockstepEngine(self.policy, codec.codes_per_shape, self.policy.dtype),
             codec=codec,
-            mesher=SurfaceMesher(),
+            mesher=self.mesher if painted else SurfaceMesher(),
+            paint_text=source.paint_text,
             cameras=CAMERAS["maquette-6"],
             group_size=answers,
             sampling=Sampling(
@@ -116,6 +135,16 @@ class Maker:
             render_size=64,
             drawn=drawn,
         )
+
+    def write(self, generation: Generation, kept: Sequence[int], paths: Sequence[Path]) -> None:
+        """The kept answers' last stage as files; with TRELLIS, .glb files with a baked texture."""
+        last = generation.stages[-1]
+        if isinstance(self.mesher, TrellisMesher) and paths[0].suffix.lower() == ".glb":
+            texts = paint_texts([p.text for p in generation.prompts], last.reasoning, self.source.paint_text)
+            self.mesher.textured(Voxels(last.voxels.occupancy[kept]), [texts[i] for i in kept], paths)
+            return
+        for index, path in zip(kept, paths, strict=True):
+            write_mesh(last.meshes[index], path)
 
 
 def choose(generation: Generation, stages: Sequence[StageSpec], *, count: int, best_of: int) -> list[int]:
