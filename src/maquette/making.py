@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from math import ceil
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import torch
@@ -14,26 +14,21 @@ from PIL import Image
 from torch import Tensor
 
 from maquette.config import RewardWeights, StageSpec
-from maquette.generate import generate, reasoning_limit
+from maquette.maker import Maker
 from maquette.outputs import output_file, written
-from maquette.policy.devices import best_device
-from maquette.policy.lockstep import LockstepEngine
-from maquette.policy.model import codec_of, load_policy
 from maquette.prompts.asked import parts_in
-from maquette.protocols import Sampling
 from maquette.rendering.cameras import CAMERAS
 from maquette.rendering.rasterise import render
 from maquette.runs import source_of
-from maquette.shape.files import check_writable_kind, read_mesh, write_mesh
-from maquette.shape.surface import SurfaceMesher
+from maquette.shape.files import check_writable_kind, read_mesh
 from maquette.tracking import progress_bar, tell
 from maquette.types import Generation, Mesh, PartSpec, Prompt, Rollouts, Scores, StageOutput, Voxels
 
 HERO_SIZE = 512
 STILLS = (".png", ".jpg", ".jpeg", ".webp")
 TURNING = (".gif", ".mp4")
-PICTURED = "the object in the picture"
-"""What is asked for where a picture comes without words."""
+Paint = Literal["surface", "trellis"]
+"""Who makes the mesh of a file: the iso-surface in the codec's own colours, or an installed TRELLIS."""
 
 
 @dataclass(frozen=True)
@@ -56,10 +51,12 @@ def make(
     picture: Path | None,
     codec: str = "",
     image: Path | None = None,
+    paint: Paint = "surface",
 ) -> list[Made]:
     """`count` objects, each the best of `best_of` answers by the rewards of its chain; several get -2, -3 … in their names.
 
-    An answer without a shape is passed over; ValueError where none has one, or where the request says nothing.
+    With `paint` trellis, a .glb gets a baked texture, any other kind of file vertex colours. An answer without a shape is passed over;
+    ValueError where none has one, or where the request says nothing.
     """
     if min(count, best_of) < 1:
         raise ValueError(f"-n and --best-of must be at least 1, not {count} and {best_of}.")
@@ -67,95 +64,22 @@ def make(
     output_file(out)
     if picture:
         check_picture(picture, STILLS + TURNING)
-    maker = Maker(model, codec)
-    wanted = {"answers": count * best_of, "seed": seed, "temperature": temperature, "image": image}
+    maker = Maker(model, codec, paint)
+    # a texture is baked from the voxels: a coloured mesh too is for rewards and pictures
+    seen = best_of > 1 or picture is not None or out.suffix.lower() != ".glb"
+    wanted = {"answers": count * best_of, "seed": seed, "temperature": temperature, "image": image, "painted": seen}
     with progress_bar() as show:
         generation = maker.answer(text, **wanted, shown=show)
     for warning in generation.warnings:
         tell(warning)
-    made = []
-    for number, index in enumerate(choose(generation, maker.source.stages, count=count, best_of=best_of)):
-        mesh = generation.stages[-1].meshes[index]
-        path = numbered(out, number)
-        write_mesh(mesh, path)
+    kept = choose(generation, maker.source.stages, count=count, best_of=best_of)
+    paths = [numbered(out, number) for number in range(len(kept))]
+    maker.write(generation, kept, paths)
+    for number, index in enumerate(kept):
         if picture:
-            write_picture(mesh, numbered(picture, number))
-        made.append(Made(path, tuple(stage.reasoning[index] for stage in generation.stages)))
-    return made
-
-
-class Maker:
-    """A policy with its codec and its chain, ready to answer; full-size models run where there is a GPU."""
-
-    def __init__(self, model: str, codec: str = "") -> None:
-        """`model` as every command takes it (see `runs.source_of`); `codec`: another than its own. ValueError: no such model."""
-        self.source = source_of(model)
-        device = best_device() if self.source.full else "cpu"
-        self.policy = load_policy(self.source.model, device, torch.float32 if device == "cpu" else torch.bfloat16)
-        self.codec = codec_of(self.policy, codec or self.source.codec, device)
-
-    def answer(
-        self,
-        text: str,
-        *,
-        answers: int,
-        seed: int,
-        temperature: float | None = None,
-        image: Path | None = None,
-        drawn: Callable[[Generation], None] | None = None,
-        shown: Callable[[str, int, int], None] | None = None,
-    ) -> Generation:
-        """That many answers to one request. A picture may stand beside the text, or in its place; `drawn` as `generate` has it.
-
-        `shown` is told after every token of the stage's name, how many are written, and how many there can be.
-        """
-        source, codec = self.source, self.codec
-        wanted = text.strip() or PICTURED if image else text
-        # large judges list the parts themselves
-        parts = () if source.full else parts_in(wanted)
-        engine = LockstepEngine(self.policy, codec.codes_per_shape, self.policy.dtype)
-        batches = [1 if s == source.stages[0] else ceil(answers / engine.rows_at_once) for s in source.stages]
-        each = [max(1, reasoning_limit(s)) + codec.codes_per_shape for s in source.stages]
-        count = _Count([(s.name, n * b) for s, n, b in zip(source.stages, each, batches, strict=True)], drawn, shown)
-        engine.stepped = count.token
-        return generate(
-            (Prompt("request", wanted, parts=parts, image=str(image or "")),),
-            source.stages,
-            engine=engine,
-            codec=codec,
-            mesher=SurfaceMesher(),
-            cameras=CAMERAS["maquette-6"],
-            group_size=answers,
-            sampling=Sampling(
-                temperature=source.temperature if temperature is None else temperature, top_p=source.top_p, seed=seed
-            ),
-            render_size=64,
-            drawn=count.stage,
-        )
-
-
-class _Count:
-    """How far an answer is: tokens of the stage that is being written."""
-
-    def __init__(
-        self,
-        most: Sequence[tuple[str, int]],
-        drawn: Callable[[Generation], None] | None,
-        shown: Callable[[str, int, int], None] | None,
-    ) -> None:
-        self.most, self.drawn, self.shown = most, drawn, shown
-        self.done, self.written = 0, 0
-
-    def token(self) -> None:
-        self.written += 1
-        if self.shown is not None:
-            name, most = self.most[self.done]
-            self.shown(name, self.written, most)
-
-    def stage(self, so_far: Generation) -> None:
-        self.done, self.written = self.done + 1, 0
-        if self.drawn is not None:
-            self.drawn(so_far)
+            write_picture(generation.stages[-1].meshes[index], numbered(picture, number))
+    thoughts = [tuple(stage.reasoning[index] for stage in generation.stages) for index in kept]
+    return [Made(path, thought) for path, thought in zip(paths, thoughts, strict=True)]
 
 
 def choose(generation: Generation, stages: Sequence[StageSpec], *, count: int, best_of: int) -> list[int]:

@@ -15,7 +15,7 @@ from maquette.policy.export import export_policy
 from maquette.policy.lockstep import LockstepEngine
 from maquette.policy.logprobs import sequence_logprobs
 from maquette.policy.model import Policy, load_policy, open_policy, reference_of
-from maquette.prompts.instructions import SYSTEM, user_turn
+from maquette.prompts.instructions import INSTRUCTIONS, SYSTEM, user_turn
 from maquette.protocols import Sampling
 from maquette.types import Rollouts, SegmentKind
 from tests.full.layouts import shapellm_folder, shapellm_tokenizer, write_shards
@@ -63,6 +63,15 @@ def test_the_prompt_is_what_the_chat_template_writes(folder: Path):
     )
     expected_ids = tokenizer.inner(expected, add_special_tokens=False)["input_ids"]
     assert tokenizer.size == "full" and tokenizer.chat((text,), SYSTEM["full"]) == expected_ids
+
+
+@pytest.mark.parametrize("name", INSTRUCTIONS)
+def test_every_full_size_request_ends_with_the_published_sentence(name: str):
+    sentence = (
+        "Please generate a 3D mesh based on the prompt I provided: a red chair"  # a bare prompt is answered in prose
+    )
+    assert user_turn("a red chair", name, wording="full")[0].endswith(sentence)
+    assert user_turn("a red chair", name, plan="four legs", wording="full")[0].endswith(f"{sentence}\nfour legs")
 
 
 def test_the_cached_decoder_agrees_with_the_vision_language_model(folder: Path):

@@ -15,7 +15,7 @@ from maquette.config import FINE, Config, StageSpec
 from maquette.config_file import dump_config
 from maquette.evaluation.systems import evaluate_named, policy_system
 from maquette.generate import generate
-from maquette.making import Maker
+from maquette.maker import Maker
 from maquette.policy.export import export_policy
 from maquette.policy.lockstep import LockstepEngine
 from maquette.policy.model import load_policy, open_policy

@@ -13,7 +13,7 @@ import trimesh
 from PIL import Image
 
 import maquette.studio.server as server
-from maquette.making import Maker
+from maquette.maker import Maker
 from maquette.shape.files import read_mesh, write_mesh
 from maquette.studio.makings import Makings, Request, request_from
 from maquette.studio.offers import models_in

@@ -81,8 +81,7 @@ def evaluate_model(
 ) -> Evaluation:
     """Evaluate a policy on a suite (or prompt file) and leave the folder `out`; `limit` > 0 takes the first prompts only.
 
-    `temperature`: another than the model's own.
-    The first of `answers` per prompt is measured; the others say how much they vary.
+    The first of `answers` per prompt is measured; the others say how much they vary. `temperature`: another than the model's own.
     """
     prompts = load_prompts(suite, count=limit)
 

@@ -122,10 +122,7 @@ class Judges:
         found = self.scorers.get((weights, tokenizer))
         if found is None:
             places = (str(p) if (p := self._path(name)).exists() else name for name in (weights, tokenizer))
-            try:
-                found = ClipScorer.open(*places, device=device, dtype=dtype)
-            except OSError as error:
-                raise ValueError(f"There is no CLIP at {weights}: {' '.join(str(error).split())[:200]}") from error
+            found = ClipScorer.open(*places, device=device, dtype=dtype)
             self.scorers[weights, tokenizer] = found
         return found
 

@@ -21,7 +21,8 @@ from typing import Any, Literal
 import torch
 from PIL import Image
 
-from maquette.making import Maker, judged
+from maquette.maker import Maker
+from maquette.making import judged
 from maquette.outputs import make_run_folder, write_text, written
 from maquette.rendering.sheets import portraits
 from maquette.shape.files import write_mesh

@@ -12,7 +12,7 @@ from torch import nn
 
 from maquette.codec.voxel_codec import VoxelCodec
 from maquette.config import Config, PolicyConfig
-from maquette.gaussian_views import GaussianPainter
+from maquette.gaussian_views import GaussianPainter, open_mesher
 from maquette.policy.devices import check_device
 from maquette.policy.lockstep import LockstepEngine
 from maquette.policy.model import Policy, codec_of, open_policy, reference_of
@@ -22,8 +22,6 @@ from maquette.prompts.sets import load_prompts
 from maquette.protocols import Mesher, RolloutEngine
 from maquette.rendering.cameras import CAMERAS
 from maquette.rewards.ensemble import Ensemble, build_ensemble
-from maquette.shape.surface import SurfaceMesher
-from maquette.shape.trellis import TrellisMesher
 from maquette.training.advantages import ADVANTAGES
 from maquette.training.checkpoint import ALONE
 from maquette.training.distributed import Processes
@@ -93,14 +91,6 @@ def load_parts(config: Config, processes: Processes = ALONE) -> Parts:
         processes=processes,
         probe=open_probe(config),
     )
-
-
-def open_mesher(name: Literal["surface", "trellis", "trellis-gaussians"]) -> tuple[Mesher, GaussianPainter | None]:
-    """Who makes meshes, and who paints where that is not the mesher."""
-    if name == "surface":
-        return SurfaceMesher(), None
-    trellis = TrellisMesher.open()
-    return (trellis, None) if name == "trellis" else (SurfaceMesher(), GaussianPainter(trellis))
 
 
 def open_engine(
