@@ -57,6 +57,18 @@ def test_each_trouble_is_said_in_words(change: dict[str, tuple[float, float]], w
     assert [words in text for text in alarms(troubled)] == [True]
 
 
+@pytest.mark.parametrize(("missing", "said"), [(4, False), (5, True), (100, True)])
+def test_a_judge_that_leaves_one_in_twenty_questions_open_is_named(missing: int, said: bool):
+    line = {"step": 0, "judge/qwen/asked": 100.0, "judge/qwen/missing": float(missing), "judge/other/missing": 0.0}
+    words = f"The judge qwen left {missing} of its 100 questions in the last step unanswered"
+    assert [text.startswith(words) for text in alarms([line])] == [True] * said
+
+
+def test_missing_scores_have_a_line_where_there_are_any():
+    line = {"step": 0, "reward/fine/unified": 3.0, "missing/coarse": 0.0, "missing/fine": 0.02}
+    assert [label for label, _ in rows(line)] == ["reward/fine/unified", "missing/fine"]
+
+
 FALLING = (0.48, 0.47, 0.48, 0.47, 0.48, 0.44, 0.40, 0.37, 0.35, 0.33, 0.34, 0.33)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import signal
 from dataclasses import dataclass, replace
@@ -23,7 +24,7 @@ from maquette.training.loop import make_learner, prepare_folder, run, train
 from maquette.training.plan import plan
 from maquette.training.rollout import collect_groups
 from maquette.training.update import update
-from maquette.types import Generation
+from maquette.types import Generation, Prompt
 from tests.training.toys import LowCodes, Redness, micro_config, micro_parts
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -111,6 +112,9 @@ class Says:
 
     def score(self, generation: Generation, stage: int) -> Float[Tensor, " a"]:
         return torch.full((len(generation.prompts) * generation.group_size,), self.value)
+
+    def has_words_for(self, prompt: Prompt) -> bool:
+        return not math.isnan(self.value)
 
 
 def test_an_infinite_reward_stops_before_the_optimiser_with_its_name(tmp_path: Path):

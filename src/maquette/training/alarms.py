@@ -18,6 +18,8 @@ KL_FAR = 0.5
 """Nats a token from the base at which the policy is called far away, if it still grows."""
 GROWTH = 1.5
 """How many times as far as a window ago is growth."""
+UNANSWERED = 0.05
+"""Share of a judge's questions in a step from which missing answers are a trouble."""
 PROBES = 5
 """Looks of the evaluators whose mean is compared: the first so many with the last so many."""
 CHANCE = 0.001
@@ -28,7 +30,7 @@ def alarms(lines: Sequence[Line]) -> list[str]:
     """One sentence per trouble that the steps so far show, the gravest first; none before two windows of steps are done."""
     if not lines:
         return []
-    found = [_silent(lines[-1])]
+    found = [_silent(lines[-1]), _unanswered(lines[-1])]
     if len(lines) >= 2 * WINDOW:
         found += [rule(lines) for rule in (_overtrained, _runaway, _collapse, _entropy, _diverging)]
     return [text for texts in found for text in texts]
@@ -51,6 +53,22 @@ def _silent(line: Line) -> list[str]:
     return [
         f"No judge said anything about stage {name} in the last step: its scores are all missing." for name in silent
     ]
+
+
+def _unanswered(line: Line) -> list[str]:
+    """Judges that leave many questions open; a reward without words for a prompt is none of them."""
+    found = []
+    for key in line:
+        if not (key.startswith("judge/") and key.endswith("/missing")):
+            continue
+        judge = key.removeprefix("judge/").removesuffix("/missing")
+        asked, missing = float(line.get(f"judge/{judge}/asked") or 0), float(line[key] or 0)
+        if asked and missing / asked >= UNANSWERED:
+            found.append(
+                f"The judge {judge} left {missing:.0f} of its {asked:.0f} questions in the last step unanswered: "
+                "its words are in judge-refusals.jsonl."
+            )
+    return found
 
 
 def _runaway(lines: Sequence[Line]) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import resource
 import signal
 from collections.abc import Iterator
@@ -37,6 +38,8 @@ from maquette.training.samples import best_of, choose_samples, log_samples, reas
 from maquette.training.update import Learner, make_optimizer, set_learning_rate, update
 from maquette.types import Scores
 
+REFUSALS = "judge-refusals.jsonl"
+"""In a run's folder: step, judge, reason and words of questions without an answer, the newest few of each step and judge."""
 FREE_KEYS = ("steps", "probe_every", "probe_prompts", "sample_every", "checkpoint_every", "keep_checkpoints", "track")
 """May differ when a run is resumed: they change how long it runs and what is written, never a number."""
 
@@ -153,10 +156,19 @@ def train_step(
         everybodys = [sample for some in processes.gather(chosen) for sample in some]
         if processes.first:
             log_samples(tracker, out, step, everybodys)
+    write_refusals(out, step, parts)
     seconds = {f"seconds/{name}": value for name, value in clock.seconds.items()}
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
     seen = describe_step(config, collected, processes) | parts.ensemble.costs()
     return seen | probed | collected.numbers | measured | {"lr": rate, "memory_gib": peak} | seconds, collected.state
+
+
+def write_refusals(out: Path, step: int, parts: Parts) -> None:
+    """What judges of any process did not answer in this step, a line each at the end of `REFUSALS`, for people to read."""
+    lines = [line for own in parts.processes.gather(parts.ensemble.refusals()) for line in own]
+    if lines and parts.processes.first:
+        with (out / REFUSALS).open("a") as file:
+            file.writelines(json.dumps({"step": step, **line}) + "\n" for line in lines)
 
 
 def probe(config: Config, parts: Parts, step: int, clock: Stopwatch) -> dict[str, float]:
