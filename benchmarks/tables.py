@@ -215,6 +215,8 @@ def studies() -> str:
         hours, seeds = sum(r["hours"] for r in rows if "taken_from" not in r), len({r["seed"] for r in rows})
         size = f"{len(rows)} cells, {seeds} seeds, {max(r['steps'] for r in rows)} steps, {hours:.1f} h"
         said = re.search(r"^Of \d+ claims .*$", text, re.M)
+        set_here = re.search(r"^Set for every cell: (.*)\.$", text, re.M)
+        size += f"; set: {set_here[1]}" if set_here else ""
         lines.append(f"| [`{name}`](docs/studies/{name}/page.md) | {size} | {said[0] if said else '–'} |")
     return "\n".join(lines) + "\n"
 

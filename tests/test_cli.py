@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from maquette import quickstart
 from maquette.cli import COMMANDS, main
 from maquette.evaluation.answers import in_unit_cube
 from maquette.evaluation.geometry import mesh_quality
@@ -21,6 +22,7 @@ from maquette.making import make
 from maquette.rendering.cameras import CAMERAS
 from maquette.rendering.rasterise import render
 from maquette.shape.files import read_mesh, write_mesh
+from maquette.studies import grid
 from maquette.types import Mesh
 from tests.tiny import save_tiny
 
@@ -287,7 +289,10 @@ def test_a_reader_that_has_seen_enough_is_no_error():
         assert asked.stderr.read() == "" and asked.wait(60) in (0, 141)
 
 
-def test_the_quickstart_config_goes_into_the_wheel():
+def test_the_configs_go_into_the_wheel():
     text = (Path(__file__).resolve().parents[1] / "pyproject.toml").read_text()
     kept = tomllib.loads(text)["tool"]["hatch"]["build"]["targets"]["wheel"]["force-include"]
-    assert kept == {"configs/quickstart.yaml": "maquette/data/configs/quickstart.yaml"}
+    assert kept == {"configs": "maquette/data/configs"}
+    for homes, file in ((quickstart.HOMES, "quickstart.yaml"), (grid.HOMES, "studies/paradigm.yaml")):
+        package = Path(quickstart.__file__).parent / "data" / "configs"
+        assert package in homes and any((home / file).is_file() for home in homes)

@@ -11,18 +11,19 @@ import sys
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from maquette.config import Config
 from maquette.evaluation.metrics import Interval
-from maquette.evaluation.results import Evaluation, ObjectResult
+from maquette.evaluation.results import Evaluation, ObjectResult, save_evaluation
 from maquette.studies.claims import verdict
 from maquette.studies.grid import STUDIES, Cell, Row, config_of, load_study, plan_cells
+from maquette.studies.page import write_page
+from maquette.studies.paid import last_tokens, paid_at, paid_by_tokens, quarter_rewards
 from maquette.studies.queue import STALE_SECONDS, claimed, finish, is_done
 from maquette.studies.run import (
     StudySettings,
-    last_tokens,
-    quarter_rewards,
     run_study,
     train_and_evaluate,
     trained_seconds,
@@ -42,7 +43,7 @@ rows:
   - {name: Later, config: grpo.yaml, needs: dynamic sampling}
 claims:
   - {says: Training helps., better: One step, worse: base}
-  - {says: Later helps., better: Later, worse: base}
+  - {of: ours, says: Later helps., better: Later, worse: base}
 """
 
 
@@ -88,9 +89,38 @@ def test_claims_of_the_paper_point_where_its_numbers_point():
 
 def test_data_scales_prompts_and_iterations_scale_steps():
     data = [config_of(c) for c in plan_cells(load_study("data"), steps=40)][:4]
-    assert [c.prompt_count for c in data] == [100, 150, 200, 300] and {c.steps for c in data} == {40}
+    assert [c.prompt_count for c in data] == [60, 90, 120, 180] and {c.steps for c in data} == {40}
     longer = [config_of(c) for c in plan_cells(load_study("iterations"), steps=40)][:3]
-    assert [c.steps for c in longer] == [40, 80, 120] and {c.prompt_count for c in longer} == {100}
+    assert [c.steps for c in longer] == [40, 80, 120] and {c.prompt_count for c in longer} == {60}
+
+
+def test_rows_that_would_see_the_same_prompts_are_refused(tmp_path: Path):
+    with pytest.raises(
+        ValueError, match=r"'prompts ×3' has 180 prompts, and 44 steps of 4 draw 176.*--steps 45 or more"
+    ):
+        run_study("data", tmp_path / "short", StudySettings(steps=44), most_cells=0)
+    page = run_study("data", tmp_path / "long", StudySettings(steps=45), most_cells=0)
+    said = (
+        "Drawn at least: prompts ×1 60 prompts 3.0 times, prompts ×1.5 90 prompts 2.0 times, prompts ×2 120 prompts 1.5"
+    )
+    assert said in page.with_suffix(".md").read_text()
+    assert "Drawn at least" not in run_study("views", tmp_path / "v", StudySettings(), most_cells=0).read_text()
+
+
+def test_a_page_says_what_was_set_for_all_of_its_rows(tmp_path: Path):
+    changed = StudySettings(set=("algorithm.kl_beta=0.2", "optimiser.average=0.96"), limit=20)
+    text = run_study("paradigm", tmp_path / "a", changed, most_cells=0).with_suffix(".md").read_text()
+    assert "Set for every cell: `algorithm.kl_beta=0.2`, `optimiser.average=0.96`.\nIn this the rows differ" in text
+    assert "Measured on `mini-dev` (its first 20 prompts)" in text
+    assert "Set for" not in run_study("paradigm", tmp_path / "b", StudySettings(), most_cells=0).read_text()
+
+
+def test_the_sequence_ratio_has_a_clip_that_can_act_on_it_and_the_plan_alone_may_be_paid():
+    (gspo,) = [c for c in plan_cells(load_study("algorithms"), steps=9)[:11] if c.row.name.startswith("GSPO")]
+    loss = config_of(gspo).algorithm
+    assert (loss.loss, loss.updates_per_rollout, loss.clip_low, loss.clip_high) == ("gspo", 2, 3e-4, 4e-4)
+    kinds = [config_of(c).stages[0].from_next_on for c in plan_cells(load_study("stages"))[:4]]
+    assert kinds == ["answer", "answer", "answer", "reasoning"]
 
 
 def test_the_paper_s_headline_stands_in_the_paradigm_study():
@@ -118,6 +148,7 @@ def test_a_budget_shortens_runs_and_never_takes_a_seed():
     [
         (("name: Later", "name: base"), "names of their own"),
         (("worse: base", "worse: nothing"), "'nothing', which is no row"),
+        (("of: ours", "of: mine"), "is of 'mine'; known are the paper"),
         (("steps: 1", "stepz: 1"), "stepz"),
         (("paper: {clip: 24.3}", "papper: {clip: 24.3}"), "row 2: does not know .*papper"),
         (("title: Micro - does it run?", "title: ["), "is not YAML"),
@@ -160,10 +191,18 @@ def test_a_cell_is_trained_evaluated_written_down_and_not_done_again(tmp_path: P
     text = page.with_suffix(".md").read_text()
     assert "1 of 6 cells are done (3 seeds)" in text and "not run: dynamic sampling" in text
     assert "not run: failed (ValueError: left out of this test)" in text and "Training helps. → **not run**" in text
-    assert "Of 2 claims 2 were not run." in text and line["tokens"] > 0 and "| One step | 1 | 0 k | 1 |" in text
+    assert (
+        "Of 1 claims of the paper 1 were not run; of 1 claims of ours 1 were not run." in text
+        and line["tokens"] > 0
+        and "| One step | 1 | 0 k | 1 |" in text
+    )
     assert '<b class="said not">not run</b>' in page.read_text() and "<h2>Curves</h2>" in page.read_text()
     assert "rose in every seed in none of the trained rows" in text  # one step has one quarter: nothing can have risen
     assert "| 24.3 |" in text and "22.7" in text and 'src="http' not in page.read_text()
+    assert line["paid_by_tokens"] == [
+        [line["tokens"], pytest.approx(sum(line["rewards"].values()) / len(line["rewards"]), abs=1e-5)]
+    ]
+    assert "| rewards at 0 k tokens |" in text
     calls = []
     run_study(name, out, settings, work=lambda one, config, folder: calls.append(one.id))
     assert (
@@ -293,6 +332,41 @@ def test_hours_and_tokens_are_of_the_whole_training(tmp_path: Path):
     assert trained_seconds(tmp_path) == 4.5  # what was trained elsewhere was counted there
 
 
+def test_trainings_are_compared_where_they_had_spent_the_same(tmp_path: Path):
+    """Two rows of eight steps, one of which samples twice as much a step: at the cheaper one's end it stands at its fourth."""
+    (tmp_path / "micro.yaml").write_text(MICRO.replace("needs: dynamic sampling", "steps: 1"))
+    study = load_study(str(tmp_path / "micro.yaml"))
+    cells = plan_cells(study, steps=8)
+    for cell in cells:
+        folder = tmp_path / "out" / "cells" / cell.id
+        (folder / "evaluation").mkdir(parents=True)
+        save_evaluation(evaluation(0.0, cell.seed), folder / "evaluation")
+        if cell.row.config:
+            (folder / "run").mkdir()
+            size = 200.0 if cell.row.name == "Later" else 100.0
+            lines = [
+                {"step": i, "tokens/total": size * (i + 1), "reward/a": 0.1 * i, "reward/b": None} for i in range(8)
+            ]
+            (folder / "run" / "metrics.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+        finish(folder, {"hours": 0.1, "paid_by_tokens": paid_by_tokens(folder / "run")})
+        (folder / "run" / "metrics.jsonl").unlink(missing_ok=True)  # the numbers are in the result
+    text = write_page(study, cells, tmp_path / "out", suite="`two`").with_suffix(".md").read_text()
+    head, _, *rows = (line.strip("| ").split(" | ") for line in text.splitlines() if line.startswith("|"))
+    place = head.index("rewards at 1 k tokens")
+    assert {row[0]: row[place] for row in rows} == {"base": "–", "One step": "0.650", "Later": "0.300"}
+    assert paid_at([[10.0, 1.0]], 9.0) is None and "sampled as many as the cheapest one" in text
+
+
+def test_a_fault_of_torch_ends_a_cell_and_not_the_study(tmp_path: Path):
+    (tmp_path / "micro.yaml").write_text(MICRO)
+
+    def work(cell: Cell, config: Config, folder: Path) -> dict[str, object] | None:
+        raise RuntimeError("CUDA out of memory")
+
+    page = run_study(str(tmp_path / "micro.yaml"), tmp_path / "out", StudySettings(), work=work)
+    assert "not run: failed (RuntimeError: CUDA out of memory)" in page.with_suffix(".md").read_text()
+
+
 def evaluation(shift: float, seed: int, category: str = "rare") -> Evaluation:
     def row(i: int) -> ObjectResult:
         value = 0.1 * i + shift + 0.01 * ((i * 7 + seed * 3) % 5)
@@ -341,6 +415,27 @@ def test_a_claim_may_be_of_a_category_against_all_others_or_of_what_was_paid():
     assert said == "agrees" and gain is not None and gain.value == pytest.approx(0.4)
     paid = dataclasses.replace(load_study("mixing").claims[0], measure="rewards")
     assert verdict(paid, {claim.worse: base, claim.better: same})[0] == "not run"
-    earned = {paid.worse: {0: 0.1, 1: 0.2, 2: 0.1}, paid.better: {0: 0.3, 1: 0.3, 2: 0.4}}
+    earned = {paid.worse: {0: 0.1, 1: 0.2, 2: 0.1}, paid.better: {0: 0.3, 1: 0.4, 2: 0.31}}
     said, gain = verdict(paid, {}, earned)
-    assert said == "agrees" and gain is not None and gain.value == pytest.approx(0.2)
+    assert said == "agrees" and gain is not None and gain.value == pytest.approx(0.61 / 3)
+
+
+def test_three_seeds_of_one_sign_decide_nothing_by_that_alone():
+    """Where there is no difference, one verdict in twenty may be wrong, of rewards as of objects."""
+    rng = np.random.default_rng(0)
+    claim = dataclasses.replace(load_study("mixing").claims[0], measure="rewards")
+    wrong = 0
+    for draw in rng.normal(size=(400, 3)):
+        said, _ = verdict(
+            claim, {}, {claim.worse: dict.fromkeys(range(3), 0.0), claim.better: dict(enumerate(draw.tolist()))}
+        )
+        wrong += said in ("agrees", "disagrees")
+    assert wrong <= 32
+    objects = 0
+    for draw in rng.normal(size=(100, 3)):
+        found = {
+            claim.worse: {s: evaluation(0.0, 0) for s in range(3)},
+            claim.better: {s: evaluation(draw[s], 0) for s in range(3)},
+        }
+        objects += verdict(dataclasses.replace(claim, measure="alignment"), found)[0] in ("agrees", "disagrees")
+    assert objects <= 11

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -14,11 +14,14 @@ from maquette.config import Config
 from maquette.config_file import load_config
 from maquette.evaluation.results import MEASURES
 
-CONFIGS = Path(__file__).resolve().parents[3] / "configs"
+HOMES = (Path(__file__).resolve().parents[3] / "configs", Path(__file__).resolve().parents[1] / "data" / "configs")
+"""Of a checkout, and of an installed package."""
+CONFIGS = next((home for home in HOMES if (home / "studies").is_dir()), HOMES[0])
 STUDIES = ("paradigm", "algorithms", "rewards", "data", "iterations", "judges", "stages", "mixing", "views")
 """In the order in which they are worth running."""
 FEWEST_SEEDS = 3
 REWARDS_PAID = "rewards"
+CLAIMANTS = ("the paper", "the seed article", "ours")
 
 K = TypeVar("K")
 
@@ -54,6 +57,8 @@ class Claim:
     """Only over objects of this category; "" all."""
     more_than_others: bool = False
     """The claim is of the category's difference over that of all other objects."""
+    of: str = "the paper"
+    """Whose claim it is: the paper, the seed article or ours. Each is counted apart."""
     measure: str = "alignment"
     """What decides: a measure of an evaluation (`alignment` as CLIP in the paper), or `rewards`, what the policy was paid at the end."""
 
@@ -147,6 +152,8 @@ def _check(study: Study, path: Path) -> None:
             raise ValueError(
                 f"{path}: the claim {claim.says!r} is decided by {claim.measure!r}; known are {', '.join(known)}"
             )
+        if claim.of not in CLAIMANTS:
+            raise ValueError(f"{path}: the claim {claim.says!r} is of {claim.of!r}; known are {', '.join(CLAIMANTS)}")
         if claim.more_than_others and not claim.category:
             raise ValueError(
                 f"{path}: the claim {claim.says!r} compares a category with all others; say which category"
@@ -185,3 +192,24 @@ def config_of(cell: Cell, overrides: Sequence[str] = ()) -> Config:
         return load_config(path, (*overrides, *cell.row.set, *own, f"seed={cell.seed}"))
     except (ValueError, OSError) as error:
         raise ValueError(f"row {cell.row.name!r}: {error}") from error
+
+
+def check_prompts(cells: Sequence[Cell], configs: Sequence[Config]) -> None:
+    """ValueError where rows differ in nothing but how many prompts they have, and one is too short to draw all of its own.
+
+    Two such rows would see the same prompts under two names. Dynamic sampling may draw more; how many is not known before.
+    """
+    groups: dict[str, list[tuple[Cell, Config]]] = {}
+    for cell, config in zip(cells, configs, strict=True):
+        if cell.row.config:
+            groups.setdefault(repr(replace(config, prompt_count=0)), []).append((cell, config))
+    for members in groups.values():
+        if len({config.prompt_count for _, config in members}) < 2:
+            continue
+        cell, config = max(members, key=lambda member: member[1].prompt_count)
+        if config.steps * config.prompts_per_step < config.prompt_count:
+            raise ValueError(
+                f"row {cell.row.name!r} has {config.prompt_count} prompts, and {config.steps} steps of {config.prompts_per_step} draw "
+                f"{config.steps * config.prompts_per_step}: it would not be what its name says. Give --steps "
+                f"{-(-config.prompt_count // config.prompts_per_step)} or more, or lower prompt_count in the study's file."
+            )

@@ -16,19 +16,24 @@ from maquette.evaluation.results import MEASURES, Evaluation, Measure, load_eval
 from maquette.evaluation.results import cell as shown
 from maquette.outputs import write_text
 from maquette.studies.claims import Found, Paid, verdict
-from maquette.studies.grid import Cell, Claim, Row, Study
+from maquette.studies.grid import CLAIMANTS, Cell, Claim, Row, Study, config_of
 from maquette.studies.page_html import page_html
+from maquette.studies.paid import Points, paid_at, paid_by_tokens
 from maquette.studies.queue import is_done
 
 DECIDES = "alignment"
 """The measure that a claim is decided by: agreement of text and views, as CLIP is in the paper."""
+CLAIMS_READ = (
+    "The interval of a claim holds two: objects and seeds drawn with replacement, and Student's over the seeds alone, which knows how "
+    "little three of them say of another training."
+)
 COLUMNS = ("alignment", "attributes", "iou", "chamfer", "failed")
 
 
-def write_page(study: Study, cells: Sequence[Cell], out: Path, *, suite: str) -> Path:
-    """Writes `page.html` and the same without pictures as `page.md`; returns the first."""
+def write_page(study: Study, cells: Sequence[Cell], out: Path, *, suite: str, overrides: Sequence[str] = ()) -> Path:
+    """Writes `page.html` and the same without pictures as `page.md`; returns the first. `suite` as it is to be printed."""
     found = results_of(cells, out)
-    text = markdown(study, cells, found, out, suite)
+    text = markdown(study, cells, found, out, suite, overrides)
     write_text(out / "page.md", text)
     write_text(out / "page.html", page_html(study, cells, found, out, text))
     return out / "page.html"
@@ -54,7 +59,12 @@ def paid_of(cells: Sequence[Cell], out: Path, key: str = "rewards") -> dict[str,
 
 
 def markdown(
-    study: Study, cells: Sequence[Cell], found: dict[str, dict[int, Evaluation]], out: Path, suite: str
+    study: Study,
+    cells: Sequence[Cell],
+    found: dict[str, dict[int, Evaluation]],
+    out: Path,
+    suite: str,
+    overrides: Sequence[str] = (),
 ) -> str:
     """The page as text."""
     seeds = sorted({c.seed for c in cells})
@@ -63,15 +73,19 @@ def markdown(
     parts = [
         f"# {study.title}",
         study.question,
-        f"{done} of {len(cells)} cells are done ({len(seeds)} seeds). Measured on `{suite}`; the paper's column is {study.source}. "
+        f"{done} of {len(cells)} cells are done ({len(seeds)} seeds). Measured on {suite}; the paper's column is {study.source}. "
         "The two columns have different models, data and metrics: compare their directions, never their values. "
         "Intervals are 95 %, over seeds and objects.",
         f"Held fixed: {study.fixed}",
+        _settings(study, overrides),
+        _passes(cells, overrides),
         _table(study, cells, found, out),
         "## What the evidence says",
-        _tally([verdict(claim, found, paid)[0] for claim in study.claims]),
+        _tally([(claim.of, verdict(claim, found, paid)[0]) for claim in study.claims]),
         "\n".join(_claim_line(claim, found, paid) for claim in study.claims),
+        CLAIMS_READ if study.claims else "",
         _learnt(cells, out),
+        _equal_tokens(cells, out),
         _costs(cells, out),
     ]
     return "\n\n".join(part for part in parts if part) + "\n"
@@ -82,9 +96,13 @@ def _table(study: Study, cells: Sequence[Cell], found: dict[str, dict[int, Evalu
     split = [f"{DECIDES}: {study.split}", f"{DECIDES}: all but {study.split}"] if study.split else []
     titles = ["row", "steps", "tokens", "seeds", *(m.title for m in measures), *split]
     titles += ["kernel distance ×100", "rewards, first → last quarter"]
+    if cheapest := cheapest_training(cells, out):
+        titles.append(f"rewards at {cheapest / 1000:,.0f} k tokens")
     lines = ["| " + " | ".join([*titles, "paper: CLIP", "paper: KD ×100"]) + " |", "|" + "---|" * (len(titles) + 2)]
     for row in study.rows:
-        lines.append("| " + " | ".join(_row(row, study, cells, found, out, measures)) + " |")
+        own = _row(row, study, cells, found, out, measures)
+        equal = [_at_tokens(row, cells, out, cheapest)] if cheapest else []
+        lines.append("| " + " | ".join([*own, *equal, *_paper(row)]) + " |")
     return "\n".join(lines)
 
 
@@ -96,13 +114,12 @@ def _row(
     out: Path,
     measures: Sequence[Measure],
 ) -> list[str]:
-    paper = [f"{row.paper[key]:.{digits}f}" if key in row.paper else "–" for key, digits in (("clip", 1), ("kd", 3))]
     runs = list(found.get(row.name, {}).values())
     steps = next((str(c.steps) for c in cells if c.row.name == row.name), "–")
     width = len(measures) + 2 + 2 * bool(study.split)
     if not runs:
         why = f"not run: {row.needs}" if row.needs else _failure(row, cells, out)
-        return [row.name, steps, "–", "0", why, *["–"] * (width - 1), *paper]
+        return [row.name, steps, "–", "0", why, *["–"] * (width - 1)]
     values = [shown(nested_interval(runs, m)) for m in measures]
     if study.split:
         main = next(m for m in MEASURES if m.name == DECIDES)
@@ -117,8 +134,36 @@ def _row(
         *values,
         _kernel(runs),
         _rewards(row, cells, out),
-        *paper,
     ]
+
+
+def _paper(row: Row) -> list[str]:
+    return [f"{row.paper[key]:.{digits}f}" if key in row.paper else "–" for key, digits in (("clip", 1), ("kd", 3))]
+
+
+def _settings(study: Study, overrides: Sequence[str]) -> str:
+    """What was set from outside, for every row: then no row is its file, nor the paper's."""
+    if not overrides:
+        return ""
+    values = ", ".join(f"`{one}`" for one in overrides)
+    return (
+        f"Set for every cell: {values}.\n"
+        "In this the rows differ from the files that they are named after, and from the paper's, whose column stands beside them all "
+        "the same."
+    )
+
+
+def _passes(cells: Sequence[Cell], overrides: Sequence[str]) -> str:
+    """How often a training draws each of its prompts, where rows differ in their number."""
+    trained = {cell.row.name: config_of(cell, overrides) for cell in cells if cell.row.config}
+    if len({config.prompt_count for config in trained.values()}) < 2:
+        return ""
+    drawn = [
+        f"{name} {c.prompt_count} prompts {c.steps * c.prompts_per_step / c.prompt_count:.1f} times"
+        for name, c in trained.items()
+    ]
+    more = "; dynamic sampling draws more" if any(config.dynamic.enabled for config in trained.values()) else ""
+    return f"Drawn at least: {', '.join(drawn)}{more}."
 
 
 def _kernel(runs: Sequence[Evaluation]) -> str:
@@ -180,19 +225,53 @@ def _claim_line(claim: Claim, found: Found, paid: Paid) -> str:
     return f"- {claim.says} → **{said}**{numbers}"
 
 
-def _tally(said: Sequence[str]) -> str:
-    """What a reader wants first."""
+def _points(cell: Cell, out: Path) -> Points:
+    """Of its result, or of its run where that is older than the field."""
+    return _result(cell, out).get("paid_by_tokens") or paid_by_tokens(out / "cells" / cell.id / "run")
+
+
+def cheapest_training(cells: Sequence[Cell], out: Path) -> float:
+    """Tokens that the cheapest of the finished trainings sampled in all; 0 where none is finished."""
+    ends = [points[-1][0] for c in cells if is_done(out / "cells" / c.id) and (points := _points(c, out))]
+    return min(ends, default=0.0)
+
+
+def _at_tokens(row: Row, cells: Sequence[Cell], out: Path, tokens: float) -> str:
+    """The mean over the seeds of what was paid when so many tokens were spent."""
+    own = [c for c in cells if c.row.name == row.name and is_done(out / "cells" / c.id)]
+    found = [value for c in own if (value := paid_at(_points(c, out), tokens)) is not None]
+    return f"{np.mean(found):.3f}" if found else "–"
+
+
+def _equal_tokens(cells: Sequence[Cell], out: Path) -> str:
+    tokens = cheapest_training(cells, out)
+    if not tokens:
+        return ""
+    return (
+        f"Rows of equal steps do not spend the same. The column `rewards at {tokens / 1000:,.0f} k tokens` reads every training where it "
+        "had sampled as many as the cheapest one did in all: its mean over the last quarter of the steps up to there. It compares rows "
+        "that are paid by the same judges; evaluators were asked at the end alone."
+    )
+
+
+def _tally(said: Sequence[tuple[str, str]]) -> str:
+    """What a reader wants first: verdicts by whose claims they are."""
+    parts = [_counted(of, [word for whose, word in said if whose == of]) for of in CLAIMANTS]
+    return f"Of {'; of '.join(part for part in parts if part)}." if said else "The study makes no claim."
+
+
+def _counted(of: str, said: Sequence[str]) -> str:
     kinds = ("agrees", "disagrees", "cannot be decided", "not run", "not measured")
     counts = [sum(word.startswith(kind) for word in said) for kind in kinds]
     words = (
-        "agree with the paper",
-        "disagree",
+        "agree with this evidence",
+        "disagree with it",
         "cannot be decided by this evidence",
         "were not run",
         "share no objects",
     )
     found = [f"{count} {text}" for count, text in zip(counts, words, strict=True) if count]
-    return f"Of {len(said)} claims {', '.join(found)}." if said else "The study makes no claim."
+    return f"{len(said)} claims of {of} {', '.join(found)}" if said else ""
 
 
 def _costs(cells: Sequence[Cell], out: Path) -> str:

@@ -14,8 +14,9 @@ from maquette.evaluation.results import null_nan, summary
 from maquette.evaluation.systems import evaluate_model
 from maquette.outputs import make_run_folder, write_text
 from maquette.runs import source_of
-from maquette.studies.grid import FEWEST_SEEDS, Cell, Study, config_of, load_study, plan_cells
+from maquette.studies.grid import FEWEST_SEEDS, Cell, Study, check_prompts, config_of, load_study, plan_cells
 from maquette.studies.page import write_page
+from maquette.studies.paid import last_tokens, paid_by_tokens, quarter_rewards
 from maquette.studies.queue import claimed, finish, is_done
 from maquette.studies.shared import begin_from, begun, lineage, take_over
 from maquette.tracking import provenance, read_metrics, tell
@@ -43,11 +44,13 @@ def run_study(
     """Works on free cells until none is left (or `most_cells` are done; 0: only the page) and writes the page; returns its path.
 
     Every config is loaded before the first training. A cell that fails leaves its error and is passed over; it is tried again next
-    time. ValueError: an unknown study, settings other than those of the folder, or a config that does not load.
+    time. ValueError: an unknown study, settings other than those of the folder, a config that does not load, or too few steps for the
+    prompts that rows are compared by.
     """
     study = load_study(name)
     cells = plan_cells(study, steps=settings.steps, budget=settings.budget, seeds=settings.seeds)
     configs = {cell.id: config_of(cell, settings.set) for cell in cells}
+    check_prompts(cells, [configs[cell.id] for cell in cells])
     make_run_folder(out)
     _keep_settings(out, name, settings)
     work = work or (lambda cell, config, folder: train_and_evaluate(cell, config, folder, settings, command))
@@ -71,7 +74,7 @@ def _do(cell: Cell, config: Config, folder: Path, work: Work) -> bool:
     start = time.time()
     try:
         result = work(cell, config, folder)
-    except (ValueError, OSError) as error:
+    except (ValueError, OSError, RuntimeError) as error:  # the last is torch's, out of memory among them
         write_text(folder / "error.txt", f"{type(error).__name__}: {error}\n")
         tell(f"  failed: {error}")
         return True
@@ -86,9 +89,14 @@ def _do(cell: Cell, config: Config, folder: Path, work: Work) -> bool:
 def finish_study(study: Study, cells: Sequence[Cell], out: Path, settings: StudySettings) -> Path:
     """results.jsonl, a line per cell that is done, and the page. Several processes may do so at once: the last one's stays."""
     folders = [out / "cells" / cell.id for cell in cells]
-    lines = [json.loads((folder / "result.json").read_text()) for folder in folders if is_done(folder)]
+    lines = [
+        {"paid_by_tokens": paid_by_tokens(folder / "run")} | json.loads((folder / "result.json").read_text())
+        for folder in folders
+        if is_done(folder)
+    ]
     write_text(out / "results.jsonl", "".join(json.dumps(line) + "\n" for line in lines))
-    return write_page(study, cells, out, suite=settings.suite)
+    suite = f"`{settings.suite}`" + (f" (its first {settings.limit} prompts)" if settings.limit else "")
+    return write_page(study, cells, out, suite=suite, overrides=settings.set)
 
 
 def train_and_evaluate(
@@ -130,6 +138,7 @@ def train_and_evaluate(
         "rewards": quarter_rewards(run),
         "rewards_first": quarter_rewards(run, last=False),
         "tokens": last_tokens(run),
+        "paid_by_tokens": paid_by_tokens(run),
         "overrides": [*settings.set, *cell.row.set],
         **begun(run),
         "provenance": {k: evaluation.provenance[k] for k in ("commit", "date", "machine", "maquette")},
@@ -137,26 +146,10 @@ def train_and_evaluate(
     return null_nan(numbers)  # type: ignore[return-value]
 
 
-def quarter_rewards(run: Path, last: bool = True) -> dict[str, float]:
-    """Means of every reward over the last quarter of a training, or the first; none for the base."""
-    lines = read_metrics(run / "metrics.jsonl")
-    size = max(1, math.ceil(len(lines) / 4))
-    part = lines[-size:] if last else lines[:size]
-    names = [key for key in (part[-1] if part else {}) if key.startswith("reward/")]
-    values = {name: [float(line[name]) for line in part if line.get(name) is not None] for name in names}  # type: ignore[arg-type]
-    return {name: sum(v) / len(v) for name, v in values.items() if v}
-
-
 def trained_seconds(run: Path) -> float:
     """Of all steps in the run's record that were made here; 0 where nothing was trained."""
     lines = read_metrics(run / "metrics.jsonl")[int(str(begun(run).get("begun_at_step", 0))) :]
     return math.fsum(float(line.get("seconds/step") or 0) for line in lines)
-
-
-def last_tokens(run: Path) -> float:
-    """Sampled in all; 0 where nothing was trained."""
-    counts = [line["tokens/total"] for line in read_metrics(run / "metrics.jsonl") if line.get("tokens/total")]
-    return float(counts[-1] or 0) if counts else 0.0
 
 
 def _keep_settings(out: Path, name: str, settings: StudySettings) -> None:
