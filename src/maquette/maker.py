@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from math import ceil
 from pathlib import Path
+from typing import Literal
 
 import torch
 
@@ -22,6 +23,8 @@ from maquette.shape.surface import SurfaceMesher
 from maquette.shape.trellis import TrellisMesher
 from maquette.types import Generation, Prompt, Voxels
 
+Paint = Literal["surface", "trellis"]
+"""Who makes the mesh of a file: the iso-surface in the codec's own colours, or an installed TRELLIS."""
 PICTURED = "the object in the picture"
 """What is asked for where a picture comes without words."""
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 import torch
@@ -14,7 +13,7 @@ from PIL import Image
 from torch import Tensor
 
 from maquette.config import RewardWeights, StageSpec
-from maquette.maker import Maker
+from maquette.maker import Maker, Paint
 from maquette.outputs import output_file, written
 from maquette.prompts.asked import parts_in
 from maquette.rendering.cameras import CAMERAS
@@ -27,8 +26,6 @@ from maquette.types import Generation, Mesh, PartSpec, Prompt, Rollouts, Scores,
 HERO_SIZE = 512
 STILLS = (".png", ".jpg", ".jpeg", ".webp")
 TURNING = (".gif", ".mp4")
-Paint = Literal["surface", "trellis"]
-"""Who makes the mesh of a file: the iso-surface in the codec's own colours, or an installed TRELLIS."""
 
 
 @dataclass(frozen=True)

@@ -165,7 +165,9 @@ def test_the_shipped_judges_file_names_a_model_for_every_reward_of_the_configs()
 def test_the_papers_sums_are_in_its_config():
     coarse, fine = load_config(FULL / "paper.yaml").stages
     assert (coarse.rewards.hps, coarse.rewards.unified_think, coarse.rewards.judge_category) == (1, 1, 1)
-    assert (fine.rewards.unified, fine.rewards.judge_appearance, fine.rewards.judge_parts) == (0.3333, 0.3333, 0.5)
+    assert (fine.rewards.unified, fine.rewards.judge_appearance, fine.rewards.judge_parts) == pytest.approx(
+        (1 / 3, 1 / 3, 0.5)
+    )
     assert (coarse.from_next, load_config(FULL / "paper.yaml").algorithm.mixing) == (1.0, "paper")
 
 

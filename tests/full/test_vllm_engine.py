@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from types import SimpleNamespace
+from types import ModuleType, SimpleNamespace
 
 import pytest
 import torch
 from torch import Tensor
 
 from maquette.generate import read_answers
+from maquette.policy import vllm_engine
 from maquette.policy.adapters import add_lora, lora_layers
 from maquette.policy.logprobs import sequence_logprobs
 from maquette.policy.vllm_engine import VllmEngine
@@ -121,6 +123,21 @@ def test_adapters_are_merged_under_the_bases_names_when_weights_are_sent():
     key = next(name for name in names if name.endswith("layers.0.self_attn.q_proj.weight"))
     product = 2.0 * layer.lora_B["default"].weight @ layer.lora_A["default"].weight
     torch.testing.assert_close(engine.llm.taken[key], layer.get_base_layer().weight + product)
+
+
+def test_vllm_is_opened_in_this_process(monkeypatch: pytest.MonkeyPatch):
+    """Its engine must not be a process of its own when it is told to take weights: it reads that when it is imported."""
+    seen: list[str | None] = []
+
+    def imported(name: str) -> ModuleType:
+        seen.append(os.environ.get("VLLM_ENABLE_V1_MULTIPROCESSING"))
+        raise ImportError(name)
+
+    monkeypatch.delenv("VLLM_ENABLE_V1_MULTIPROCESSING", raising=False)
+    monkeypatch.setattr(vllm_engine, "import_module", imported)
+    with pytest.raises(ValueError, match="needs vLLM"):
+        VllmEngine.open(micro_policy(), CODES)
+    assert seen == ["0"]
 
 
 def test_without_vllm_the_command_is_given():

@@ -12,6 +12,7 @@ from transformers.utils.logging import disable_progress_bar
 from maquette.outputs import written_folder
 from maquette.policy.adapters import lora_layers, save_adapter
 from maquette.policy.sharding import whole
+from maquette.policy.tokenizer import PolicyTokenizer
 
 
 def save_policy(
@@ -19,7 +20,7 @@ def save_policy(
 ) -> None:
     """See `Policy.save`. Every process gathers, whoever writes. `config` is config.json's text; "" for transformers' own."""
     adapters = bool(lora_layers(model))
-    state = gathered(model, torch.float32 if adapters else dtype, adapters=adapters)
+    state = gathered(model, torch.float32 if adapters else dtype, adapters=adapters, keep=write)
     if not write:
         return
     disable_progress_bar()  # transformers draws one on stderr for what takes milliseconds
@@ -33,14 +34,18 @@ def save_policy(
         tokenizer.save(beside)
 
 
-def gathered(model: PreTrainedModel, dtype: torch.dtype, *, adapters: bool) -> dict[str, Tensor]:
-    """Whole tensors on the CPU, by name: all of them, or those of the adapters alone. Tied weights stay one, so that one is written."""
+def gathered(model: PreTrainedModel, dtype: torch.dtype, *, adapters: bool, keep: bool = True) -> dict[str, Tensor]:
+    """Whole tensors on the CPU, by name: all of them, or those of the adapters alone. Tied weights stay one, so that one is written.
+
+    A process that does not `keep` them takes part in fetching each, and holds one at a time.
+    """
     stored: dict[int, Tensor] = {}
     state: dict[str, Tensor] = {}
     for name, value in model.state_dict(keep_vars=True).items():
         if adapters and "lora_" not in name:
             continue
         if id(value) not in stored:
-            stored[id(value)] = whole(value.detach()).to("cpu", dtype)
+            full = whole(value.detach())
+            stored[id(value)] = full.to("cpu", dtype) if keep else torch.empty(0)
         state[name] = stored[id(value)]
     return state

@@ -23,6 +23,7 @@ from dataclasses import dataclass
 from http.client import HTTPException
 from pathlib import Path
 
+import torch
 from torch import Tensor
 
 from maquette.policy.adapters import lora_layers, save_adapter

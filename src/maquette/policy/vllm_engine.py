@@ -6,6 +6,7 @@ sampler's, kept as a drift monitor. vllm is imported when an engine is opened; `
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from importlib import import_module
 from typing import Any
@@ -37,9 +38,10 @@ class VllmEngine:
         *,
         memory_share: float = 0.4,
         longest: int = 4096,
-        tensor_parallel: int = 1,
     ) -> VllmEngine:
         """vLLM on the policy's own source, beside the trainer. ValueError with the command where vllm is not installed."""
+        # its engine in this very process: weights are handed over as they lie, which another process could not be given
+        os.environ["VLLM_ENABLE_V1_MULTIPROCESSING"] = "0"
         try:
             vllm = import_module("vllm")
         except ImportError as error:
@@ -51,7 +53,6 @@ class VllmEngine:
             dtype="bfloat16",
             max_model_len=longest,
             gpu_memory_utilization=memory_share,
-            tensor_parallel_size=tensor_parallel,
             enable_prefix_caching=True,
             logprobs_mode="processed_logprobs",
             limit_mm_per_prompt={"image": 0, "video": 0},
