@@ -29,6 +29,7 @@ PROMPTS = tuple(
     Prompt(f"p{i}", text, "spatial" if i < 3 else "rare", "box", (PartSpec("lid", 1, "red"),))
     for i, text in enumerate(("a red box", "a tall box", "a flat box", "a ball", "a cone", "a broken file"))
 )
+ASSETS = Path(__file__).resolve().parents[3] / "shared" / "assets"
 SHAPES = (
     trimesh.creation.box((1, 1, 1)),
     trimesh.creation.box((0.4, 0.4, 1)),
@@ -154,6 +155,24 @@ def test_folders_that_answer_nothing_or_twice_are_refused(meshes, tmp_path: Path
     assert is_mesh_folder(str(meshes)) and not is_mesh_folder("tiny") and not is_mesh_folder(str(tmp_path / "nowhere"))
     (tmp_path / "config.json").write_text("{}")
     assert not is_mesh_folder(str(tmp_path))
+
+
+@pytest.mark.skipif(not ASSETS.is_dir(), reason="the real meshes of ../shared/assets are not here")
+def test_a_folder_of_real_meshes_and_a_table_of_their_words_is_enough(evaluators, tmp_path: Path, monkeypatch):
+    monkeypatch.setattr(systems, "load_evaluators", lambda: evaluators)
+    rows = [json.loads(line) for line in (ASSETS / "index.jsonl").read_text().splitlines()][::20]
+    (tmp_path / "theirs").mkdir()
+    for row in rows:
+        (tmp_path / "theirs" / f"{row['name']}.glb").write_bytes((ASSETS / row["file"]).read_bytes())
+    table = "".join(f"{row['name']},{row['words']},{row['file'].split('/')[0]}\n" for row in rows)
+    (tmp_path / "assets.csv").write_text("id,text,category\n" + table)
+    done = evaluate_named(str(tmp_path / "theirs"), str(tmp_path / "assets.csv"), tmp_path / "e")
+    assert len(rows) > 5 and not any(r.failed for r in done.objects)
+    assert [(r.id, r.text) for r in done.objects] == [(row["name"], row["words"]) for row in rows]
+    assert all(r.quality["triangles"] > 0 and -1 <= r.alignment <= 1 for r in done.objects)
+    assert write_report(tmp_path / "r.html", [tmp_path / "e"], title="Assets").read_text().count('"mesh":"e') == len(
+        rows
+    )
 
 
 def suite_file(folder: Path, ids: tuple[str, ...]) -> str:
