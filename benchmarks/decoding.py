@@ -159,7 +159,7 @@ def main(threads: int = 1, runs: int = 3, quick: bool = False, only: str = "", o
                 tell(f"{name}, {size['rows']} rows: {size['best_against_best']}")
             weights = sum(p.numel() for p in random_policy(work).parameters())
             result[name] = {**vars(work), "weights": weights, "new_tokens": work.new_tokens, "batches": sizes}
-    write("decoding", result, f"python benchmarks/decoding.py --threads {threads}", out)
+    write("decoding", result, f"python benchmarks/decoding.py --threads {threads} --runs {runs}", out)
 
 
 if __name__ == "__main__":

@@ -61,9 +61,12 @@ TINY = Size(64, 2, 4, 2, 128, 2048, 512, 16, 6, 12, 2, 2, 12, 256)
 def build(size: Size, device: torch.device, dtype: torch.dtype) -> Policy:
     """Random weights made on the device; as many head rows as the full model has."""
     words = [f"{a}{b}" for a in "abcdefghijklmnopqrstuvwxyz" for b in range(20)]
-    tokenizer = PolicyTokenizer(train_tokenizer(words * 3, 600, size.codebook), size.codebook)
+    inner = train_tokenizer(words * 3, 600, size.codebook)
+    tokenizer = PolicyTokenizer(inner, size.codebook)
+    # a reasoning token's distribution is over as many rows as in the full model, though this tokenizer knows few words
+    tokenizer.text_ids = [*tokenizer.text_ids, *range(len(inner), size.rows)]
     config = Qwen2Config(
-        vocab_size=max(size.rows, len(tokenizer)),
+        vocab_size=size.rows,
         hidden_size=size.hidden,
         intermediate_size=size.mlp,
         num_hidden_layers=size.layers,

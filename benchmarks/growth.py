@@ -185,6 +185,7 @@ def main(threads: int = 2, runs: int = 2, quick: bool = False, out: Path = RESUL
         figure: The picture.
     """
     torch.set_num_threads(threads)
+    where = machine(torch.device("cpu"))
     base = Setting(prompts=2, answers=2, codes=8, reasoning=4, hidden=64, layers=2, codebook=64) if quick else Setting()
     rate = products(torch.device("cpu"), torch.float32, 256 if quick else 1024)
     axes: dict[str, dict] = {}
@@ -205,7 +206,7 @@ def main(threads: int = 2, runs: int = 2, quick: bool = False, out: Path = RESUL
         "measured_gflops": round(rate / 1e9, 1),
         "kl": "k3, against the same weights",
     }
-    write("growth", {**machine(torch.device("cpu")), **settings, "axes": axes}, "python benchmarks/growth.py", out)
+    write("growth", {**where, **settings, "axes": axes}, f"python benchmarks/growth.py --runs {runs}", out)
 
 
 if __name__ == "__main__":

@@ -1,18 +1,16 @@
-"""Views a second of every reward, and how many judge servers a step needs so that rewards take less time than rollouts.
+"""Views a second of every reward. How many judge servers a step needs is arithmetic: `maquette train configs/full/… --dry-run`.
 
     python benchmarks/reward_throughput.py [--answers 2] [--threads 1] [--full-clip]
                                           # writes benchmarks/results/reward_throughput.json
 
 Tiny scorers with their shipped weights; the vision towers of CLIP and HPS at their published geometries (ViT-L/14, ViT-H/14) with
 random weights, whose values do not change the time; judges against an HTTP server on this machine that answers at once, which
-measures our client alone: pictures into PNG and base64, requests, parsing. What a real judge takes is stated and not measured:
-`--seconds-per-request` at `--at-once` requests under way.
+measures our client alone: pictures into PNG and base64, requests, parsing.
 """
 
 from __future__ import annotations
 
 import json
-import math
 import tempfile
 import time
 from pathlib import Path
@@ -131,35 +129,12 @@ def client_ceiling(generation: Generation, answers: int) -> dict[str, dict[str, 
     return found
 
 
-def servers_needed(answers: int, rollout_seconds: float, seconds_per_request: float, at_once: int) -> dict[str, object]:
-    """Of a step of `configs/full/hi-grpo.yaml`: requests, one server's seconds, and servers that keep up with the rollouts."""
-    requests = {"unified_think": answers * VIEWS, "judge_category": answers, "unified": answers * VIEWS}
-    requests |= {"judge_geometry": answers, "judge_parts": answers}
-    total = sum(requests.values())
-    one = total * seconds_per_request / at_once
-    return {
-        "answers": answers,
-        "requests": requests | {"together": total},
-        "assumed": {
-            "seconds_per_request": seconds_per_request,
-            "requests_at_once": at_once,
-            "rollout_seconds": rollout_seconds,
-        },
-        "seconds_on_one_server": round(one, 1),
-        "servers": max(1, math.ceil(one / rollout_seconds)),
-    }
-
-
 def main(
     answers: int = 2,
     threads: int = 1,
     full_clip: bool = True,
-    rollout_seconds: float = 19.0,
-    seconds_per_request: float = 2.0,
-    at_once: int = 32,
     out: Path = RESULTS,
 ) -> None:
-    """`rollout_seconds`: what the step's rollouts take (docs/full-size.md: 19 by arithmetic for 64 answers on one H100)."""
     torch.set_num_threads(threads)
     small, large = shown(answers, 64), shown(answers, 224)
     result: dict[str, object] = {
@@ -168,7 +143,6 @@ def main(
         **machine(torch.device("cpu")),
         "tiny_scorers_views_per_second": tiny_rewards(small, answers),
         "judge_client_alone": client_ceiling(large, answers),
-        "judge_servers": servers_needed(64, rollout_seconds, seconds_per_request, at_once),
     }
     if full_clip:
         result["clip_views_per_second"] = clip_towers(large.stages[0].views.rgb.reshape(-1, 224, 224, 3)[:4])

@@ -175,6 +175,7 @@ def main(
     if only and folder:
         print(json.dumps(ours(folder, work, only, updates)))
         return
+    where = machine(torch.device("cpu"))
     found: dict[str, dict[str, dict]] = {"maquette": {}, "trl": {}}
     with tempfile.TemporaryDirectory() as name:
         model = Path(name)
@@ -197,7 +198,7 @@ def main(
         "bfloat16": ("bfloat16", "bfloat16"),
     }
     result = {
-        **machine(torch.device("cpu")),
+        **where,
         **vars(work),
         "prompts": len(TEXTS),
         "sides": found,
@@ -207,7 +208,12 @@ def main(
             for name, (a, b) in ratio.items()
         },
     }
-    write("trl_step", result, f"python benchmarks/trl_step.py --threads {threads}", out)
+    write(
+        "trl_step",
+        result,
+        f"python benchmarks/trl_step.py TRL_PYTHON --threads {threads} --updates {updates} --rounds {rounds}",
+        out,
+    )
 
 
 if __name__ == "__main__":

@@ -120,11 +120,8 @@ def test_the_full_codecs_arithmetic_is_counted_layer_by_layer(script):
         assert own["seconds"] >= 0 and own["peak_rss_gib"] >= own["of_it_before_the_work_gib"] > 0
 
 
-def test_reward_throughput_measures_our_client_and_reckons_servers(script, tmp_path: Path):
+def test_reward_throughput_measures_our_client(script, tmp_path: Path):
     rewards = script("reward_throughput")
-    needed = rewards.servers_needed(64, rollout_seconds=19.0, seconds_per_request=2.0, at_once=32)
-    assert needed["requests"]["together"] == 2 * 64 * 6 + 3 * 64 == 960
-    assert needed["seconds_on_one_server"] == 60.0 and needed["servers"] == 4
     rewards.main(answers=1, full_clip=False, out=tmp_path)
     result = read(tmp_path, "reward_throughput")
     assert set(result["judge_client_alone"]) == set(SERVED) and "clip_views_per_second" not in result

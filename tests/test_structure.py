@@ -29,6 +29,7 @@ ORDER: tuple[set[str], ...] = (
     {"evaluation"},
     {"training"},
     {"studies"},
+    {"maker"},
     {"making", "doctor"},
     {"studio"},
     {"quickstart"},

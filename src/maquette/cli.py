@@ -9,7 +9,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import tyro
 
@@ -30,6 +30,7 @@ def generate(
     temperature: float | None = None,
     codec: str = "",
     image: Path | None = None,
+    paint: Literal["surface", "trellis"] = "surface",
 ) -> None:
     """Make a 3D object from a sentence, a picture, or both.
 
@@ -41,9 +42,10 @@ def generate(
         best_of: Keep the best of so many answers, by the model's own rewards.
         picture: Also draw it, as .png, or turning, as .gif or .mp4.
         seed: Same seed, same machine: same object.
-        temperature: Below 1: safer and less varied; by default as the model was trained (tiny 1, published 0.7).
+        temperature: Below 1: safer and less varied; by default as its run had it (tiny: 1), at full size 0.7.
         codec: Another than the model's own.
         image: A picture of it, for a vision-language model; tiny reads text alone.
+        paint: Who makes the mesh: surface has the codec's colours (grey at full size), an installed TRELLIS bakes a texture into a .glb.
     """
     with importing():
         from maquette.making import make
@@ -59,6 +61,7 @@ def generate(
         picture=picture,
         codec=codec,
         image=image,
+        paint=paint,
     ):
         for thought in filter(None, made.reasoning):
             print(shown_as_text(thought))

@@ -36,24 +36,37 @@ def encode(
     print(f"→ {out} ({len(codes)} codes)")
 
 
-def decode(codes: Positional[Path], out: Path = Path("shape.glb"), codec: str = "tiny") -> None:
+def decode(
+    codes: Positional[Path],
+    out: Path = Path("shape.glb"),
+    codec: str = "tiny",
+    paint: Literal["surface", "trellis"] = "surface",
+    prompt: str = "",
+) -> None:
     """Codes as a mesh.
 
     Args:
         codes: What `maquette encode` wrote.
         out: The file to write; .glb, .obj, .ply or .stl.
         codec: tiny, or a folder: the one that encoded.
+        paint: surface has the codec's own colours, an installed TRELLIS bakes a texture into a .glb.
+        prompt: By what TRELLIS paints.
     """
     import torch
 
     from maquette.codec.voxel_codec import VoxelCodec
+    from maquette.gaussian_views import open_mesher
     from maquette.outputs import output_file
     from maquette.shape.files import check_writable_kind, write_mesh
-    from maquette.shape.surface import SurfaceMesher
+    from maquette.shape.trellis import TrellisMesher
 
     check_writable_kind(output_file(out))
-    numbers = torch.tensor(read_codes(codes))[None]
-    write_mesh(SurfaceMesher().mesh(VoxelCodec.load(codec).decode(numbers))[0], out)
+    mesher = open_mesher(paint)[0]
+    shapes = VoxelCodec.load(codec).decode(torch.tensor(read_codes(codes))[None])
+    if isinstance(mesher, TrellisMesher) and out.suffix.lower() == ".glb" and shapes.occupancy.any():
+        mesher.textured(shapes, [prompt], [out])
+    else:
+        write_mesh(mesher.mesh(shapes, [prompt])[0], out)
     print(f"→ {out}")
 
 

@@ -9,14 +9,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib import import_module
+from typing import Literal
 
 import numpy as np
 import torch
 from jaxtyping import Float32, UInt8
 from torch import Tensor
 
+from maquette.protocols import Mesher
 from maquette.rendering.cameras import camera_axes
 from maquette.rendering.lighting import BACKGROUND
+from maquette.shape.surface import SurfaceMesher
 from maquette.shape.trellis import TrellisMesher
 from maquette.types import Cameras, Voxels
 
@@ -48,6 +51,14 @@ class GaussianPainter:
                 frames = drawing.render_frames(decoded["gaussian"], seen_from, lens, options, verbose=False)
                 pictures[row] = np.stack(frames["color"])
         return pictures
+
+
+def open_mesher(name: Literal["surface", "trellis", "trellis-gaussians"]) -> tuple[Mesher, GaussianPainter | None]:
+    """Who makes the meshes of coloured stages, and who paints where that is not the mesher. ValueError: TRELLIS is not there."""
+    if name == "surface":
+        return SurfaceMesher(), None
+    trellis = TrellisMesher.open()
+    return (trellis, None) if name == "trellis" else (SurfaceMesher(), GaussianPainter(trellis))
 
 
 def extrinsics(cameras: Cameras) -> list[Float32[Tensor, "4 4"]]:

@@ -18,6 +18,7 @@ from maquette.gaussian_views import GaussianPainter
 from maquette.prompts.instructions import SYSTEM, instruction, user_turn
 from maquette.protocols import ChatTokenizer, Mesher, RolloutEngine, Sampling
 from maquette.rendering.rasterise import render
+from maquette.shape.surface import SurfaceMesher
 from maquette.tracking import Stopwatch
 from maquette.types import Cameras, Generation, Prompt, Rollouts, SeenImage, SegmentKind, StageOutput, Voxels
 
@@ -41,6 +42,7 @@ def generate(
 ) -> Generation:
     """`group_size` answers to every prompt, each a chain of `stages`; every stage decoded, meshed and drawn.
 
+    `mesher` makes the meshes of coloured stages; grey ones are the plain iso-surface, whoever paints.
     `paint_text`: what a mesher that paints by text is told of an answer; an answer without reasoning is painted by its prompt.
     `painter` draws the colours of painted stages in the mesher's place.
     A stage's own `max_reasoning` takes the place of the sampling's. Malformed or empty answers are data (`failed`). `clock`
@@ -61,9 +63,7 @@ def generate(
             # without a stage before it, the answers of one prompt share its prefill
             rollouts = engine.decode(turns, group_size if not outputs else 1, drawing, shown)
         written = read_answers(rollouts, engine.tokenizer, codec.codes_per_shape)
-        asked = [text for text in requests for _ in range(group_size)]
-        said = [own or text for own, text in zip(written.reasoning, asked, strict=True)]
-        texts = said if paint_text == "reasoning" else asked
+        texts = paint_texts(requests, written.reasoning, paint_text)
         outputs.append(_shown(written, stage, codec, mesher, texts, cameras, render_size, antialias, painter, clock))
         rows.append(rollouts)
         so_far = Generation(tuple(prompts), group_size, interleave(rows), tuple(outputs), warnings)
@@ -79,6 +79,12 @@ class Written:
     reasoning: tuple[str, ...]
     codes: Int64[Tensor, "a c"]
     """-1 in the row of a malformed answer."""
+
+
+def paint_texts(requests: Sequence[str], reasoning: Sequence[str], told: Literal["prompt", "reasoning"]) -> list[str]:
+    """By what each answer is painted: answers are dealt out evenly over the requests, in order."""
+    asked = [text for text in requests for _ in range(len(reasoning) // len(requests))]
+    return [own or text for own, text in zip(reasoning, asked, strict=True)] if told == "reasoning" else asked
 
 
 def cut_requests(prompts: Sequence[Prompt], tokenizer: ChatTokenizer) -> tuple[list[str], tuple[str, ...]]:
@@ -160,7 +166,8 @@ def _shown(
     with clock("shape"):
         voxels = codec.decode(written.codes)
         failed = empty(voxels)
-        meshes = tuple(mesher.mesh(voxels, texts))
+        own = mesher if stage.paint == "colour" else SurfaceMesher()
+        meshes = tuple(own.mesh(voxels, texts))
     with clock("render"):
         views = render(meshes, cameras, size=size, antialias=antialias, paint=stage.paint)
         if painter is not None and stage.paint == "colour":

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import torch
@@ -12,26 +13,22 @@ from jaxtyping import Float64
 from PIL import Image
 from torch import Tensor
 
-from maquette.codec.voxel_codec import VoxelCodec
 from maquette.config import RewardWeights, StageSpec
-from maquette.generate import generate
+from maquette.maker import Maker
 from maquette.outputs import output_file, written
-from maquette.policy.lockstep import LockstepEngine
-from maquette.policy.model import best_device, load_policy
-from maquette.protocols import Sampling
+from maquette.prompts.asked import parts_in
 from maquette.rendering.cameras import CAMERAS
 from maquette.rendering.rasterise import render
 from maquette.runs import source_of
-from maquette.shape.files import check_writable_kind, read_mesh, write_mesh
-from maquette.shape.surface import SurfaceMesher
-from maquette.tracking import tell
-from maquette.types import Generation, Mesh, Prompt, Rollouts, Scores, StageOutput, Voxels
+from maquette.shape.files import check_writable_kind, read_mesh
+from maquette.tracking import progress_bar, tell
+from maquette.types import Generation, Mesh, PartSpec, Prompt, Rollouts, Scores, StageOutput, Voxels
 
 HERO_SIZE = 512
 STILLS = (".png", ".jpg", ".jpeg", ".webp")
 TURNING = (".gif", ".mp4")
-PICTURED = "the object in the picture"
-"""What is asked for where a picture comes without words."""
+Paint = Literal["surface", "trellis"]
+"""Who makes the mesh of a file: the iso-surface in the codec's own colours, or an installed TRELLIS."""
 
 
 @dataclass(frozen=True)
@@ -54,10 +51,12 @@ def make(
     picture: Path | None,
     codec: str = "",
     image: Path | None = None,
+    paint: Paint = "surface",
 ) -> list[Made]:
     """`count` objects, each the best of `best_of` answers by the rewards of its chain; several get -2, -3 … in their names.
 
-    An answer without a shape is passed over; ValueError where none has one, or where the request says nothing.
+    With `paint` trellis, a .glb gets a baked texture, any other kind of file vertex colours. An answer without a shape is passed over;
+    ValueError where none has one, or where the request says nothing.
     """
     if min(count, best_of) < 1:
         raise ValueError(f"-n and --best-of must be at least 1, not {count} and {best_of}.")
@@ -65,55 +64,22 @@ def make(
     output_file(out)
     if picture:
         check_picture(picture, STILLS + TURNING)
-    maker = Maker(model, codec)
-    generation = maker.answer(text, answers=count * best_of, seed=seed, temperature=temperature, image=image)
+    maker = Maker(model, codec, paint)
+    # a texture is baked from the voxels: a coloured mesh too is for rewards and pictures
+    seen = best_of > 1 or picture is not None or out.suffix.lower() != ".glb"
+    wanted = {"answers": count * best_of, "seed": seed, "temperature": temperature, "image": image, "painted": seen}
+    with progress_bar() as show:
+        generation = maker.answer(text, **wanted, shown=show)
     for warning in generation.warnings:
         tell(warning)
-    made = []
-    for number, index in enumerate(choose(generation, maker.source.stages, count=count, best_of=best_of)):
-        mesh = generation.stages[-1].meshes[index]
-        path = numbered(out, number)
-        write_mesh(mesh, path)
+    kept = choose(generation, maker.source.stages, count=count, best_of=best_of)
+    paths = [numbered(out, number) for number in range(len(kept))]
+    maker.write(generation, kept, paths)
+    for number, index in enumerate(kept):
         if picture:
-            write_picture(mesh, numbered(picture, number))
-        made.append(Made(path, tuple(stage.reasoning[index] for stage in generation.stages)))
-    return made
-
-
-class Maker:
-    """A policy with its codec and its chain, ready to answer; full-size models run where there is a GPU."""
-
-    def __init__(self, model: str, codec: str = "") -> None:
-        """`model` as every command takes it (see `runs.source_of`); `codec`: another than its own. ValueError: no such model."""
-        self.source = source_of(model)
-        device = best_device() if self.source.full else "cpu"
-        self.policy = load_policy(self.source.model, device, torch.float32 if device == "cpu" else torch.bfloat16)
-        self.codec = VoxelCodec.load(codec or self.source.codec, device)
-
-    def answer(
-        self,
-        text: str,
-        *,
-        answers: int,
-        seed: int,
-        temperature: float | None = None,
-        image: Path | None = None,
-        drawn: Callable[[Generation], None] | None = None,
-    ) -> Generation:
-        """That many answers to one request. A picture may stand beside the text, or in its place; `drawn` as `generate` has it."""
-        source, codec = self.source, self.codec
-        return generate(
-            (Prompt("request", text.strip() or PICTURED if image else text, image=str(image or "")),),
-            source.stages,
-            engine=LockstepEngine(self.policy, codec.codes_per_shape, self.policy.dtype),
-            codec=codec,
-            mesher=SurfaceMesher(),
-            cameras=CAMERAS["maquette-6"],
-            group_size=answers,
-            sampling=Sampling(temperature=temperature or source.temperature, top_p=source.top_p, seed=seed),
-            render_size=64,
-            drawn=drawn,
-        )
+            write_picture(generation.stages[-1].meshes[index], numbered(picture, number))
+    thoughts = [tuple(stage.reasoning[index] for stage in generation.stages) for index in kept]
+    return [Made(path, thought) for path, thought in zip(paths, thoughts, strict=True)]
 
 
 def choose(generation: Generation, stages: Sequence[StageSpec], *, count: int, best_of: int) -> list[int]:
@@ -151,7 +117,7 @@ def score_mesh(
         check_picture(picture, STILLS)
     mesh = centred(read_mesh(path))
     stages = (alone(rewards),) if rewards else source_of("tiny").stages
-    generation = as_generation(mesh, text, stages, size=224 if judges else 64)
+    generation = as_generation(mesh, text, stages, 224 if judges else 64, () if judges else parts_in(text))
     scores = build_ensemble(stages, judges=judges).score(generation)
     if picture:
         with written(picture) as beside:
@@ -173,8 +139,10 @@ def alone(rewards: Sequence[str]) -> StageSpec:
     return StageSpec("fine", "direct", rewards=RewardWeights(**dict.fromkeys(rewards, 1.0)))
 
 
-def as_generation(mesh: Mesh, text: str, stages: Sequence[StageSpec], size: int = 64) -> Generation:
-    """A mesh in the place of an answer: drawn for each stage as that stage is drawn."""
+def as_generation(
+    mesh: Mesh, text: str, stages: Sequence[StageSpec], size: int = 64, parts: tuple[PartSpec, ...] = ()
+) -> Generation:
+    """A mesh in the place of an answer: drawn for each stage as that stage is drawn. `parts`: what the text asks for, if it is known."""
     nothing = torch.zeros(len(stages), 0)
     rollouts = Rollouts(
         nothing.long(),
@@ -196,7 +164,7 @@ def as_generation(mesh: Mesh, text: str, stages: Sequence[StageSpec], size: int 
         )
         for stage in stages
     )
-    return Generation((Prompt("request", text),), 1, rollouts, outputs)
+    return Generation((Prompt("request", text, parts=parts),), 1, rollouts, outputs)
 
 
 def centred(mesh: Mesh) -> Mesh:

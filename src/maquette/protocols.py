@@ -9,7 +9,7 @@ from typing import Literal, Protocol, runtime_checkable
 from jaxtyping import Float, Int64
 from torch import Tensor
 
-from maquette.types import Generation, Mesh, Rollouts, SeenImage, Views, Voxels
+from maquette.types import Generation, Mesh, Prompt, Rollouts, SeenImage, Views, Voxels
 
 
 @runtime_checkable
@@ -102,7 +102,16 @@ class Reward(Protocol):
     """The stated value of a failed answer."""
 
     def score(self, generation: Generation, stage: int) -> Float[Tensor, " a"]:
-        """One value per answer; NaN means missing (this judge failed). A failed answer gets `worst`."""
+        """One value per answer; a failed answer gets `worst`. NaN is missing, and for served judges and `Choosy` rewards alone."""
+        ...
+
+
+@runtime_checkable
+class Choosy(Protocol):
+    """A reward that has nothing to say about some prompts: all of their answers are NaN."""
+
+    def has_words_for(self, prompt: Prompt) -> bool:
+        """Whether it judges the answers to this prompt."""
         ...
 
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import platform
 import subprocess
 import sys
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+import uuid
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from importlib import import_module, metadata
 from pathlib import Path
@@ -66,6 +68,34 @@ def _lines(iterable: Iterable[T], description: str, total: int | None) -> Iterat
         sys.stderr.flush()
 
 
+@contextmanager
+def progress_bar() -> Iterator[Callable[[str, int, int], None]]:
+    """`show(what, done, total)`: a bar on stderr where that is a terminal, else a line every ten seconds."""
+    console = Console(stderr=True)
+    if not console.is_terminal:
+        said = [time.monotonic()]
+
+        def line(what: str, done: int, total: int) -> None:
+            if time.monotonic() - said[0] >= QUIET_SECONDS:
+                said[0] = time.monotonic()
+                tell(f"{what}: {done} of at most {total}")
+
+        yield line
+        return
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=console, transient=True) as bar:
+        task = bar.add_task("", total=None)
+        shown = [""]
+
+        def show(what: str, done: int, total: int) -> None:
+            if what != shown[0]:
+                shown[0] = what
+                bar.reset(task, description=what, total=total)
+            bar.update(task, completed=done)
+
+        yield show
+
+
 class Stopwatch:
     """Adds up seconds by name: `with clock("render"): …`."""
 
@@ -98,11 +128,21 @@ def provenance(command: str = "") -> dict[str, str]:
         "command": command,
         "commit": commit or "unknown",
         "date": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
-        "machine": f"{platform.system()} {platform.machine()}, {platform.processor() or 'cpu'}",
+        "machine": f"{platform.system()} {platform.machine()}, {_processor()}, {os.cpu_count()} cores",
         "python": platform.python_version(),
         "maquette": __version__,
         **{name: metadata.version(name) for name in ("torch", "transformers", "numpy", "numba")},
     }
+
+
+def _processor() -> str:
+    """The processor's own name, where the system tells it."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return platform.processor() or "unknown processor"
+    names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.processor() or "unknown processor"
 
 
 def _git(*words: str) -> str:
@@ -168,11 +208,15 @@ def picture_of(views: Views, captions: Sequence[str]) -> Image.Image:
     return sheet
 
 
+PACKAGES = {"tensorboard": "torch.utils.tensorboard", "wandb": "wandb", "trackio": "trackio"}
+"""Trackers by choice, and the module that each needs."""
+
+
 class TensorBoard:
     """Event files in `FOLDER/tensorboard`."""
 
     def __init__(self, folder: Path | str) -> None:
-        module = _need("torch.utils.tensorboard", "tensorboard")
+        module = need_tracker("tensorboard")
         self._writer = module.SummaryWriter(str(Path(folder) / "tensorboard"))
 
     def log(self, step: int, numbers: Mapping[str, float]) -> None:
@@ -187,11 +231,17 @@ class TensorBoard:
 
 
 class OnlineTracker:
-    """Weights & Biases, or trackio, which answers to the same calls."""
+    """Weights & Biases, or trackio, which answers to the same calls. A run that goes on stays one run there too."""
 
-    def __init__(self, module: str, folder: Path | str, settings: Mapping[str, object]) -> None:
-        self._module = _need(module, module)
-        self._module.init(project="maquette", name=Path(folder).name, config=dict(settings))
+    def __init__(self, name: str, folder: Path | str, settings: Mapping[str, object]) -> None:
+        self._module, known = need_tracker(name), Path(folder) / "tracker-id.txt"
+        if not known.is_file():
+            write_text(known, uuid.uuid4().hex[:8])
+        id = known.read_text().strip()
+        # trackio knows a run by its name, W&B by its id
+        own = {"id": id} if name == "wandb" else {}
+        run = f"{Path(folder).name}-{id}"
+        self._module.init(project="maquette", name=run, config=dict(settings), resume="allow", **own)
 
     def log(self, step: int, numbers: Mapping[str, float]) -> None:
         self._module.log(dict(numbers), step=step)
@@ -226,16 +276,18 @@ def open_trackers(
     folder: Path | str, names: Sequence[str] = (), *, settings: Mapping[str, object], resume_at: int = 0
 ) -> Trackers:
     """JSON lines in `folder`, and whatever else `names` asks for (trackio, wandb, tensorboard)."""
-    extra: list[Tracker] = [
-        TensorBoard(folder) if name == "tensorboard" else OnlineTracker(name, folder, settings) for name in names
-    ]
-    return Trackers([JsonLines(folder, resume_at=resume_at), *extra])
+    trackers: list[Tracker] = [JsonLines(folder, resume_at=resume_at)]
+    for name in names:
+        own = TensorBoard(folder) if name == "tensorboard" else OnlineTracker(name, folder, settings)
+        trackers.append(own)
+    return Trackers(trackers)
 
 
-def _need(module: str, package: str) -> ModuleType:
+def need_tracker(name: str) -> ModuleType:
+    """The module of a tracker by choice. ValueError where it is not installed."""
     try:
-        return import_module(module)
+        return import_module(PACKAGES[name])
     except ImportError as error:
         raise ValueError(
-            f"Tracking by {package} needs the package: pip install {package}, or drop it from `track`."
+            f"Tracking by {name} needs the package: pip install {name}, or drop it from `track`."
         ) from error

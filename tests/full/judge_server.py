@@ -13,6 +13,8 @@ Reply = Callable[[dict, int], object]
 """(request, number of the request) → text to answer with, or one of the faults below."""
 
 STALL, BREAK_OFF, DRIP, GARBAGE, REFUSAL = "\0stall", "\0break", "\0drip", "\0garbage", "\0refusal"
+CUT = "\0cut"
+"""Before a text: it stops at the longest answer's length."""
 
 
 class JudgeServer:
@@ -61,8 +63,11 @@ class JudgeServer:
             handler.wfile.write(b'{"error": "as asked"}')
             return
         message = {"content": None, "refusal": "I would rather not."} if said == REFUSAL else {"content": said}
+        ended = "stop"
+        if isinstance(said, str) and said.startswith(CUT):
+            message, ended = {"content": said.removeprefix(CUT)}, "length"
         usage = {"prompt_tokens": 100, "completion_tokens": 10}
-        raw = json.dumps({"choices": [{"message": message}], "usage": usage}).encode()
+        raw = json.dumps({"choices": [{"message": message, "finish_reason": ended}], "usage": usage}).encode()
         raw = b"<html>hello</html>" if said == GARBAGE else raw
         handler.send_response(200)
         handler.send_header("Content-Length", str(len(raw)))

@@ -78,6 +78,22 @@ def shapellm_tokenizer(codebook: int, order: Order, real: bool) -> PreTrainedTok
     )
 
 
+def tokenizer_files(folder: Path, tokenizer: PreTrainedTokenizerFast) -> None:
+    """What stands beside tokenizer.json as versions 4 of transformers wrote it: its class by name, vocab.json and merges.txt."""
+    model = json.loads(tokenizer.backend_tokenizer.to_str())["model"]
+    (folder / "vocab.json").write_text(json.dumps(model["vocab"]))
+    (folder / "merges.txt").write_text("#version: 0.2\n" + "".join(" ".join(pair) + "\n" for pair in model["merges"]))
+    flags = {"lstrip": False, "normalized": False, "rstrip": False, "single_word": False, "special": True}
+    added = {str(i): {"content": token.content, **flags} for i, token in tokenizer.added_tokens_decoder.items()}
+    settings = {"add_bos_token": False, "add_prefix_space": False, "added_tokens_decoder": added, "bos_token": None}
+    settings |= {"additional_special_tokens": list(QWEN_SPECIALS[1:14]), "chat_template": CHAT_TEMPLATE}
+    settings |= {"clean_up_tokenization_spaces": False, "eos_token": "<|im_end|>", "errors": "replace"}
+    settings |= {"model_max_length": 131072, "pad_token": "<|endoftext|>", "padding_side": "right", "unk_token": None}
+    settings |= {"split_special_tokens": False, "tokenizer_class": "Qwen2Tokenizer"}
+    (folder / "tokenizer_config.json").write_text(json.dumps(settings, indent=2))
+    (folder / "chat_template.jinja").unlink(missing_ok=True)
+
+
 def shapellm_config(tokenizer: PreTrainedTokenizerFast, hidden: int, layers: int) -> dict[str, object]:
     """config.json as the published checkpoint has it: text fields on top, mrope under `rope_scaling`."""
     ids = tokenizer.get_vocab()
@@ -147,6 +163,7 @@ def shapellm_folder(
     folder.mkdir(parents=True, exist_ok=True)
     tokenizer = shapellm_tokenizer(8192 if real else codebook, order, real)
     tokenizer.save_pretrained(folder)
+    tokenizer_files(folder, tokenizer)
     config = shapellm_config(tokenizer, hidden, layers)
     (folder / "config.json").write_text(json.dumps(config, indent=2))
     stops = [config["eos_token_id"], config["bos_token_id"]]

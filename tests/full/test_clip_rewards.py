@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from safetensors.torch import load_file, save_file
 from transformers import CLIPModel
 
 from maquette.rewards.clip_models import (
@@ -150,3 +151,54 @@ def test_foreign_weights_are_refused_by_key(tmp_path: Path):
     torch.save({"layers.0.weight": torch.zeros(4, JOINT)}, tmp_path / "head.pth")
     with pytest.raises(ValueError, match=r"no aesthetic predictor: it has no layers\.2\.weight"):
         AestheticHead.load(tmp_path / "head.pth")
+
+
+@pytest.mark.parametrize(
+    ("name", "cut", "sentence"),
+    [
+        ("hps", "HPS_v2.1_compressed.pt", r"HPS_v2\.1_compressed\.pt cannot be read as weights: it is truncated"),
+        ("clip_aesthetic", "aesthetic.pth", r"aesthetic\.pth cannot be read as weights: it is truncated"),
+        ("clip", "clip/model.safetensors", r"The CLIP at .* is cut short: put its files there again"),
+    ],
+)
+def test_half_a_download_is_one_sentence(tmp_path: Path, name: str, cut: str, sentence: str):
+    judges = read_judges(judges_file(tmp_path))
+    found = tmp_path / cut
+    found.write_bytes(found.read_bytes()[: found.stat().st_size // 2])
+    with pytest.raises(ValueError, match=sentence):
+        judges.reward(name, "mean")
+
+
+def test_what_is_no_state_dict_is_refused(tmp_path: Path):
+    for tree in ({"state_dict": [1, 2]}, [torch.zeros(1)], {"state_dict": {"a": 1}}):
+        torch.save(tree, tmp_path / "odd.pt")
+        with pytest.raises(ValueError, match=r"odd\.pt must hold a plain state dict"):
+            load_open_clip(tmp_path / "odd.pt")
+
+
+def test_a_misshapen_aesthetic_head_is_refused_by_key(tmp_path: Path):
+    weights = aesthetic_file(tmp_path / "head.pth")
+    for odd, sentence in (
+        ({"layers.4.bias": torch.zeros(9)}, r"it has \[9\] at layers\.4\.bias, not \[64\]"),
+        ({"layers.2.weight": torch.zeros(128)}, "its layers are no matrices"),
+        ({"layers.9.bias": torch.zeros(9)}, r"it has \[9\] at layers\.9\.bias, not nothing"),
+    ):
+        torch.save(weights | odd, tmp_path / "odd.pth")
+        with pytest.raises(ValueError, match=f"no aesthetic predictor: {sentence}"):
+            AestheticHead.load(tmp_path / "odd.pth")
+
+
+def test_a_missing_tokenizer_or_weight_of_clip_is_named(tmp_path: Path):
+    hps_file(tmp_path / "hps.pt", 190)
+    words = {"device": "cpu", "dtype": torch.float32}
+    with pytest.raises(ValueError, match=r"no CLIP tokenizer at no/where: fetch it with `hf download no/where`"):
+        ClipScorer.open(str(tmp_path / "hps.pt"), "no/where", **words)
+    clip_tokenizer(tmp_path / "words")
+    with pytest.raises(ValueError, match=r"The CLIP at no/where is not there, .* `hf download no/where`"):
+        ClipScorer.open("no/where", str(tmp_path / "words"), **words)
+    folder = clip_folder(tmp_path / "clip")
+    weights = load_file(folder / "model.safetensors")
+    del weights["visual_projection.weight"]
+    save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
+    with pytest.raises(ValueError, match=r"no weight visual_projection\.weight that fits its config"):
+        ClipScorer.open(str(folder), "", **words)

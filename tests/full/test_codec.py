@@ -98,3 +98,13 @@ def test_shells_in_the_published_convention_are_what_the_codec_reads(tmp_path: P
 def test_config_json_carries_the_geometry(tmp_path: Path):
     convert_codec(codec_bin(tmp_path / "3DVQVAE.bin"), tmp_path / "codec")
     assert json.loads((tmp_path / "codec" / "config.json").read_text())["torso"] == "float16"
+
+
+def test_whole_numbers_in_the_place_of_weights_are_refused_by_name(tmp_path: Path):
+    weights = torch.load(codec_bin(tmp_path / "3DVQVAE.bin"), weights_only=True)
+    weights["Decoder.input_layer.weight"] = weights["Decoder.input_layer.weight"].to(torch.int8)
+    torch.save(weights, tmp_path / "3DVQVAE.bin")
+    with pytest.raises(
+        ValueError, match=r"Decoder\.input_layer\.weight is stored as int8; .* take the unquantised file"
+    ):
+        convert_codec(tmp_path / "3DVQVAE.bin", tmp_path / "codec")

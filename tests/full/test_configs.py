@@ -14,7 +14,14 @@ from maquette.config_file import load_config
 from maquette.policy.adapters import add_lora
 from maquette.policy.arithmetic import DecoderSize, Load, decode_seconds, logits_gib, memory, size_of, update_seconds
 from maquette.rewards.judges_file import read_judges
-from maquette.training.full_plan import IMAGE_TOKENS, ask_cost, plan_full, stage_tokens
+from maquette.training.full_plan import (
+    IMAGE_TOKENS,
+    ask_cost,
+    judging_seconds,
+    plan_full,
+    servers_that_keep_up,
+    stage_tokens,
+)
 from tests.full.layouts import shapellm_folder
 
 FULL = Path(__file__).resolve().parents[2] / "configs" / "full"
@@ -121,6 +128,31 @@ def test_requests_are_one_a_view_or_one_an_answer():
         name: ask_cost(name, judges, config, 64, 6)[0] for name in ("hps", "unified", "judge_category", "judge_parts")
     }
     assert asked == {"hps": 0, "unified": 384, "judge_category": 64, "judge_parts": 64 + config.prompts_per_step}
+
+
+def test_judges_of_a_stage_work_at_the_same_time_and_stages_one_after_another():
+    stages = [{"think": 40.0, "qwen": 4.0}, {"unified": 9.0, "qwen": 8.0}, {}]
+    assert judging_seconds(stages, {"think": 1, "qwen": 1, "unified": 1}) == 40 + 9
+    assert judging_seconds(stages, {"think": 4, "qwen": 1, "unified": 1}) == 10 + 9
+    found = servers_that_keep_up(stages, 19.0)
+    assert found == {"think": 4, "qwen": 1, "unified": 1}
+    assert servers_that_keep_up(stages, 18.0) == {"think": 5, "qwen": 1, "unified": 1}
+    tied = [{"a": 10.0, "b": 10.0}]  # one more server for either alone saves nothing
+    assert servers_that_keep_up(tied, 5.0) == {"a": 2, "b": 2}
+    assert servers_that_keep_up([{}], 1.0) == {}
+
+
+def test_the_documents_count_of_judge_servers_is_the_plans():
+    said = plan_full(replace(load_config(FULL / "hi-grpo.yaml"), prompt_count=32)).splitlines()[-2:]
+    written = " ".join((FULL.parents[1] / "docs" / "full-size.md").read_text().split())
+    waiting = said[0].split("judges ")[1].split()[0]
+    assert f"its judges {waiting} s with one server (a GPU) a model" in written
+    assert f"{said[1].split(': ')[1]} keep up" in written
+
+
+def test_unified_rewards_three_long_numbers_fit_its_longest_answer():
+    judges = read_judges(FULL / "judges.yaml")  # 78 tokens in its authors' example, digits being one each
+    assert judges.client("unified").settings.max_tokens >= 128
 
 
 def test_the_shipped_judges_file_names_a_model_for_every_reward_of_the_configs():

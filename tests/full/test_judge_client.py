@@ -6,12 +6,14 @@ import base64
 import json
 import socket
 import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
-from maquette.rewards.judge_client import Answer, JudgeClient, JudgeGone, JudgeSettings, Question
-from tests.full.judge_server import BREAK_OFF, DRIP, GARBAGE, REFUSAL, STALL, judge
+from maquette.rewards.judge_client import REFUSED_IN_A_ROW, Answer, JudgeClient, JudgeGone, JudgeSettings, Question
+from tests.full.judge_server import BREAK_OFF, CUT, DRIP, GARBAGE, REFUSAL, STALL, judge
 
 
 def as_number(text: str) -> dict[str, object]:
@@ -83,8 +85,10 @@ def test_lasting_nonsense_is_missing_and_its_words_are_kept(fault: str, kept: st
         asked = client(server.address)
         (found,) = asked.ask(questions(1))
         assert found.value is None and kept in found.text and server.address in found.missing
-        assert len(server.requests) == 3 and kept in asked.ledger.refused[0]
+        assert len(server.requests) == 3
         assert asked.take()["missing"] == 1
+        (refused,) = asked.refusals()  # kept until somebody writes them down
+        assert kept in refused.text and server.address in refused.why and asked.refusals() == []
 
 
 def closed_port() -> str:
@@ -157,7 +161,85 @@ def test_tokens_cost_and_counts_are_told_once():
     told = asked.take()
     assert (told["asked"], told["tokens_in"], told["tokens_out"]) == (5, 500, 50)
     assert told["cost"] == pytest.approx(5 * (100 * 1.0 + 10 * 10.0) / 1e6) and told["seconds"] > 0
-    assert asked.take()["asked"] == 0
+    assert asked.take() == dict.fromkeys(told, 0.0)
+
+
+def test_the_latency_is_that_of_a_request():
+    def slow(body: dict, number: int) -> str:
+        time.sleep(0.3 if number == 2 else 0.1)
+        return "1"
+
+    with judge(slow) as server:
+        asked = client(server.address, concurrency=1)
+        asked.ask(questions(3))
+    told = asked.take()
+    assert 0.16 <= told["latency"] <= told["latency_longest"] <= told["seconds"]
+    assert 0.3 <= told["latency_longest"] < 0.5 <= told["seconds"]
+
+
+def test_an_answer_that_is_cut_off_is_missing_though_it_reads_as_a_number(tmp_path: Path):
+    with judge(lambda body, number: CUT + "2.") as server:
+        asked = client(server.address, cache=tmp_path, max_tokens=64)
+        (found,) = asked.ask(questions(1))
+        assert (found.value, found.text) == (None, "2.") and "cut off at max_tokens = 64" in found.missing
+        assert len(server.requests) == 1 and asked.take()["missing"] == 1 and asked.refusals()[0].text == "2."
+        assert not list(tmp_path.rglob("*.json"))
+
+
+@pytest.mark.parametrize("status", [400, 413, 422])
+def test_one_question_that_the_server_refuses_is_missing_and_the_others_are_answered(status: int):
+    def picky(body: dict, number: int) -> object:
+        return status if body["messages"][-1]["content"][-1]["text"].endswith("1") else "4"
+
+    with judge(picky) as server:
+        asked = client(server.address)
+        found = asked.ask(questions(3))
+        assert [a.value is None for a in found] == [False, True, False] and len(server.requests) == 3
+        assert f"status {status}" in found[1].missing and "as asked" in asked.refusals()[0].text
+        (alone,) = asked.ask(questions(2)[1:])  # whoever has answered before may refuse one that is asked alone
+        assert alone.value is None and asked.take()["missing"] == 2
+
+
+def test_a_server_that_refuses_every_question_stops_the_run_with_its_words():
+    with judge(lambda body, number: 400) as server:
+        with pytest.raises(JudgeGone, match=r"qwen refuses every question: .*status 400: .*as asked"):
+            client(server.address).ask(questions(3))
+        assert [a.value for a in client(server.address, when_gone="go-on").ask(questions(2))] == [None, None]
+    with judge(lambda body, number: "4" if number == 0 else 400) as server:  # and one that begins to, later on
+        asked = client(server.address)
+        asked.ask(questions(1))
+        asked.ask(questions(REFUSED_IN_A_ROW - 1))
+        with pytest.raises(JudgeGone, match="refuses every question"):
+            asked.ask(questions(1))
+
+
+def test_a_cached_answer_that_no_longer_reads_is_asked_again(tmp_path: Path):
+    with judge(lambda body, number: "7" if number == 0 else "3") as server:
+        client(server.address, cache=tmp_path).ask(questions(1))
+
+        def stricter(text: str) -> dict[str, object]:
+            if float(text) > 5:
+                raise ValueError("must be at most 5")
+            return as_number(text)
+
+        asked = client(server.address, cache=tmp_path)
+        (found,) = asked.ask([Question("number 0", stricter)])
+        assert found == Answer({"score": 3.0}, "3") and asked.take()["cached"] == 0
+        assert asked.ask([Question("number 0", stricter)])[0].cached  # the better answer took its place
+
+
+def test_several_rewards_share_one_clients_bound():
+    hold = threading.Event()
+
+    def slow(body: dict, number: int) -> str:
+        hold.wait(0.05)
+        return "1"
+
+    with judge(slow) as server:
+        asked = client(server.address, concurrency=3)
+        with ThreadPoolExecutor(3) as pool:
+            list(pool.map(asked.ask, [questions(6)] * 3))
+        assert len(server.requests) == 18 and server.most == 3
 
 
 def test_settings_that_cannot_work_are_refused():

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+import threading
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from maquette.config import RewardWeights, StageSpec
 from maquette.making import as_generation, score_mesh
@@ -15,8 +18,10 @@ from maquette.rewards.judge_parts import PointCloud, part_score, read_list, spok
 from maquette.rewards.judge_prompts import PROMPTS, load_prompt
 from maquette.rewards.judges_file import SERVED, read_judges
 from maquette.shape.files import write_mesh
+from maquette.training.loop import write_refusals
 from maquette.types import Generation, Mesh, PartSpec, Prompt, StageOutput
 from tests.full.judge_server import judge
+from tests.training.toys import LowCodes, micro_config, micro_parts
 
 STAGE = StageSpec("fine", "direct", rewards=RewardWeights(unified=1.0))
 VIEWS = 6
@@ -109,6 +114,46 @@ def test_failed_shapes_get_the_worst_and_are_not_shown_and_silence_is_missing(tm
     assert scores.missing[0, :, 0].tolist() == [False, True] and scores.failed[:, 0].tolist() == [True, False]
     assert len(server.requests) == 2 * VIEWS  # one answer's views, each tried twice
     assert ensemble.costs()["judge/vlm/missing"] == VIEWS
+
+
+def test_the_judges_of_a_stage_are_asked_at_the_same_time_and_say_the_same(tmp_path: Path):
+    names = ("unified", "judge_category", "judge_geometry")
+    meeting = threading.Barrier(len(names), timeout=10)  # passes only where all are asked at once
+    met: set[str] = set()
+    said = {
+        "unified": acs(2, 3, 4),
+        "judge_category": json.dumps({"shown": "chair", "asked": "chair", "match": 1}),
+        "judge_geometry": json.dumps({"outline": 0.5, "appearance": 0.25, "parts": 1}),
+    }
+
+    def reply(body: dict, number: int) -> str:
+        if body["model"] not in met:
+            met.add(body["model"])
+            meeting.wait()
+        return said[body["model"]]
+
+    with judge(reply) as server:
+        own = {"addresses": [server.address], "retries": 0, "timeout": 20.0, "concurrency": 1}
+        tree = {"models": {name: own | {"model": name} for name in names}, "rewards": {name: name for name in names}}
+        (tmp_path / "judges.yaml").write_text(json.dumps(tree))
+        stage = StageSpec("fine", "direct", rewards=RewardWeights(aesthetic=1.0, **dict.fromkeys(names, 1.0)))
+        ensemble = build_ensemble((stage,), judges=str(tmp_path / "judges.yaml"))
+        scores = ensemble.score(two_answers())
+        alone = {reward.name: reward.score(two_answers(), 0) for reward in ensemble.stages[0]}
+    assert scores.names == ("aesthetic", *names) == tuple(alone)
+    assert torch.equal(scores.values[:, :, 0], torch.stack(list(alone.values())))
+
+
+def test_what_a_judge_does_not_answer_is_written_into_the_runs_folder(tmp_path: Path):
+    with judge(lambda body, number: "I cannot say.") as server:
+        ensemble = build_ensemble((STAGE,), judges=str(judges_file(tmp_path, server.address)))
+        ensemble.score(two_answers(failed=(True, False)))
+    parts = replace(micro_parts(micro_config(), LowCodes()), ensemble=ensemble)
+    for step in (3, 4):  # nothing new in the second step
+        write_refusals(tmp_path, step, parts)
+    lines = [json.loads(line) for line in (tmp_path / "judge-refusals.jsonl").read_text().splitlines()]
+    assert len(lines) == VIEWS and {line["text"] for line in lines} == {"I cannot say."}
+    assert all((line["step"], line["judge"]) == (3, "vlm") and server.address in line["why"] for line in lines)
 
 
 def test_parts_are_listed_once_per_prompt_and_scored_one_by_one(tmp_path: Path):

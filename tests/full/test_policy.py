@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from transformers import AutoModelForImageTextToText
+from transformers import AutoModelForImageTextToText, AutoTokenizer
 
 from maquette.codec.vocabulary import mesh_token
 from maquette.policy.adapters import FrozenBase, adapters_off, effective_weight, lora_layers
@@ -15,7 +15,7 @@ from maquette.policy.export import export_policy
 from maquette.policy.lockstep import LockstepEngine
 from maquette.policy.logprobs import sequence_logprobs
 from maquette.policy.model import Policy, load_policy, open_policy, reference_of
-from maquette.prompts.instructions import SYSTEM, user_turn
+from maquette.prompts.instructions import INSTRUCTIONS, SYSTEM, user_turn
 from maquette.protocols import Sampling
 from maquette.types import Rollouts, SegmentKind
 from tests.full.layouts import shapellm_folder, shapellm_tokenizer, write_shards
@@ -63,6 +63,15 @@ def test_the_prompt_is_what_the_chat_template_writes(folder: Path):
     )
     expected_ids = tokenizer.inner(expected, add_special_tokens=False)["input_ids"]
     assert tokenizer.size == "full" and tokenizer.chat((text,), SYSTEM["full"]) == expected_ids
+
+
+@pytest.mark.parametrize("name", INSTRUCTIONS)
+def test_every_full_size_request_ends_with_the_published_sentence(name: str):
+    sentence = (
+        "Please generate a 3D mesh based on the prompt I provided: a red chair"  # a bare prompt is answered in prose
+    )
+    assert user_turn("a red chair", name, wording="full")[0].endswith(sentence)
+    assert user_turn("a red chair", name, plan="four legs", wording="full")[0].endswith(f"{sentence}\nfour legs")
 
 
 def test_the_cached_decoder_agrees_with_the_vision_language_model(folder: Path):
@@ -150,13 +159,25 @@ def test_the_merged_export_loads_with_plain_transformers(folder: Path, tmp_path:
     with torch.no_grad():
         expected = policy.model(input_ids=tokens, use_cache=False).logits
         torch.testing.assert_close(plain(input_ids=tokens, use_cache=False).logits, expected, atol=2e-3, rtol=1e-3)
-    assert (out / "config.json").read_bytes() == (folder / "config.json").read_bytes()
+    for name in ("config.json", "tokenizer_config.json", "vocab.json", "merges.txt"):
+        assert (out / name).read_bytes() == (folder / name).read_bytes()
+    assert json.loads((out / "tokenizer_config.json").read_text())["tokenizer_class"] == "Qwen2Tokenizer"
+    words = "<|im_start|>user\na red chair<mesh-start><mesh7><mesh-end>"
+    assert AutoTokenizer.from_pretrained(out)(words)["input_ids"] == policy.tokenizer.inner(words)["input_ids"]
     stops = json.loads((out / "generation_config.json").read_text())["eos_token_id"]
     assert stops == list(policy.tokenizer.stop_ids)
     card = (out / "README.md").read_text()
     assert "commit: abc" in card and str(folder) in card and "32 mesh codes" in card
     with pytest.raises(ValueError, match="not empty"):
         export_policy(tmp_path / "run" / "policy", out)
+
+
+def test_whole_weights_are_saved_and_exported_as_older_readers_know_them(folder: Path, tmp_path: Path):
+    open_policy(folder).save(tmp_path / "policy")
+    out = export_policy(tmp_path / "policy", tmp_path / "out")
+    for name in ("config.json", "tokenizer_config.json"):
+        assert (folder / name).read_bytes() == (tmp_path / "policy" / name).read_bytes() == (out / name).read_bytes()
+    assert decoded(load_policy(out)).tokens.shape == decoded(load_policy(folder)).tokens.shape
 
 
 def test_the_export_has_the_published_key_names(folder: Path, tmp_path: Path):
@@ -195,8 +216,8 @@ def test_weights_of_another_type_are_refused(tmp_path: Path):
 
 def test_a_missing_mesh_token_is_named(tmp_path: Path):
     folder = shapellm_folder(tmp_path)
-    text = (folder / "tokenizer.json").read_text().replace('"<mesh17>"', '"<mush17>"')
-    (folder / "tokenizer.json").write_text(text)
+    for name in ("tokenizer.json", "tokenizer_config.json"):
+        (folder / name).write_text((folder / name).read_text().replace('"<mesh17>"', '"<mush17>"'))
     with pytest.raises(ValueError, match=r"no <mesh17>"):
         load_policy(folder)
 

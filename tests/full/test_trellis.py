@@ -2,32 +2,42 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 from scipy import ndimage
 
+from maquette.cli_files import decode
 from maquette.codec.model import Geometry, VoxelVQVAE
 from maquette.codec.voxel_codec import VoxelCodec
-from maquette.config import StageSpec
-from maquette.gaussian_views import GaussianPainter
-from maquette.generate import generate
+from maquette.config import FINE, Config, StageSpec
+from maquette.config_file import dump_config
+from maquette.gaussian_views import GaussianPainter, open_mesher
+from maquette.generate import generate, paint_texts
+from maquette.making import Made, make
 from maquette.policy.lockstep import LockstepEngine
 from maquette.policy.model import load_policy
 from maquette.protocols import Mesher, Sampling
 from maquette.rendering.cameras import CAMERAS
 from maquette.rendering.rasterise import render
+from maquette.shape.files import read_mesh
 from maquette.shape.surface import SurfaceMesher
 from maquette.shape.trellis import CLIP_TOKENS, GREY, TrellisMesher
-from maquette.training.parts import open_mesher
 from maquette.types import Prompt, Voxels
 from tests.full.layouts import shapellm_folder
 
 WIDE_CODEC = Geometry(64, 1, 1, channels=(1, 2, 2, 2), latent_channels=8, codebook_size=32, res_blocks=(0, 0, 0, 0))
 """64³ voxels, as TRELLIS takes them, in 128 codes."""
+
+CHAIN = (
+    StageSpec("coarse", "semantic-plan", ("prompt",), "grey", 1.0, 4, FINE.rewards),
+    StageSpec("fine", "visual-detail", ("prompt", "coarse.reasoning"), "colour", 0.0, 4, FINE.rewards),
+)
 
 STAND_IN = '''
 import torch
@@ -207,6 +217,97 @@ def test_the_config_chooses_who_paints(installed: None, monkeypatch: pytest.Monk
     mesher, painter = open_mesher("trellis-gaussians")
     assert isinstance(mesher, SurfaceMesher) and isinstance(painter, GaussianPainter)
     assert isinstance(open_mesher("trellis")[0], TrellisMesher) and open_mesher("trellis")[1] is None
+
+
+@pytest.fixture
+def wide(tmp_path: Path) -> tuple[str, str]:
+    """A checkpoint in ShapeLLM-Omni's layout and a codec of 64³ voxels whose every shape is the whole cube, as a run of Hi-GRPO."""
+    run = tmp_path / "run"
+    shapellm_folder(run / "policy", codebook=32)
+    config = Config(model="base", codec=str(tmp_path / "codec"), stages=CHAIN, paint_text="reasoning")
+    (run / "config.yaml").write_text(dump_config(config))
+    network = VoxelVQVAE(WIDE_CODEC)
+    torch.nn.init.constant_(network.Decoder.out_layer[2].bias, 100.0)
+    VoxelCodec(network).save(tmp_path / "codec")
+    return str(run), str(tmp_path / "codec")
+
+
+@pytest.fixture
+def on_cpu(installed: None, monkeypatch: pytest.MonkeyPatch) -> TrellisMesher:
+    """What `open` gives where its default device, a GPU, is not there."""
+    mesher = opened(shapes_at_once=2)
+    monkeypatch.setattr(TrellisMesher, "open", lambda: mesher)
+    return mesher
+
+
+def request(model: str, out: Path, **changes: Any) -> list[Made]:
+    settings = {"count": 2, "best_of": 1, "seed": 0, "picture": None, "paint": "trellis"}
+    return make("a red chair", out, model=model, **settings | changes)
+
+
+def test_generate_bakes_textures(on_cpu: TrellisMesher, wide: tuple[str, str], tmp_path: Path):
+    made = request(wide[0], tmp_path / "chair.glb")
+    assert [one.path.read_bytes()[:4] for one in made] == [b"glTF", b"glTF"]
+    assert made[1].path.name == "chair-2.glb"
+    ((texts, coords, _),) = on_cpu.pipeline.calls  # the second stage alone, once
+    assert set(coords[:, 0].tolist()) == {0, 1}
+    said = [(one.reasoning[-1] or "a red chair").split()[:75] for one in made]  # the reasoning by its config
+    assert [text.split() for text in texts] == said
+
+
+def test_other_files_and_pictures_get_trellis_vertex_colours(
+    on_cpu: TrellisMesher, wide: tuple[str, str], tmp_path: Path
+):
+    (made,) = request(wide[0], tmp_path / "chair.ply", count=1, picture=tmp_path / "chair.png")
+    color = read_mesh(made.path).color
+    assert color is not None and (tmp_path / "chair.png").exists()
+    # the grey coarse stage is the iso-surface: TRELLIS was asked for one of two
+    assert len(on_cpu.pipeline.calls) == 1
+
+
+def test_generate_without_trellis_gives_the_commands(tmp_path: Path):
+    with pytest.raises(ValueError, match=r"not installed.*git clone.*--paint surface"):
+        request("tiny", tmp_path / "chair.glb")
+
+
+def test_decode_bakes_a_texture_by_its_prompt(on_cpu: TrellisMesher, wide: tuple[str, str], tmp_path: Path):
+    (tmp_path / "codes.json").write_text(json.dumps({"codes": [0] * 128}))
+    decode(tmp_path / "codes.json", tmp_path / "a.glb", wide[1], paint="trellis", prompt="a red chair")
+    assert (tmp_path / "a.glb").read_bytes()[:4] == b"glTF"
+    assert on_cpu.pipeline.calls[0][0] == ["a red chair"]
+
+
+def test_answers_are_painted_by_their_prompt_or_by_what_they_said():
+    said = ["four legs", "", "a round roof", "two wheels"]
+    assert paint_texts(["a chair", "a car"], said, "prompt") == ["a chair", "a chair", "a car", "a car"]
+    assert paint_texts(["a chair", "a car"], said, "reasoning") == [
+        "four legs",
+        "a chair",
+        "a round roof",
+        "two wheels",
+    ]
+
+
+def test_a_run_paints_by_what_its_config_says(on_cpu: TrellisMesher, wide: tuple[str, str], tmp_path: Path):
+    policy, codec = load_policy(wide[0]), VoxelCodec.load(wide[1])
+    for told in ("prompt", "reasoning"):
+        made = generate(
+            (Prompt("p", "a red chair"),),
+            CHAIN,
+            engine=LockstepEngine(policy, codec.codes_per_shape),
+            codec=codec,
+            mesher=on_cpu,
+            cameras=CAMERAS["trellis-4"],
+            group_size=2,
+            sampling=Sampling(seed=1),
+            render_size=32,
+            paint_text=told,
+        )
+        expected = (
+            ["a red chair"] * 2 if told == "prompt" else [text or "a red chair" for text in made.stages[1].reasoning]
+        )
+        assert [text.split() for text in on_cpu.pipeline.calls.pop()[0]] == [text.split()[:75] for text in expected]
+        assert not on_cpu.pipeline.calls  # grey stages are not painted
 
 
 def test_what_does_not_fit_is_said(installed: None):

@@ -1,7 +1,7 @@
 """Every reward on a small generation, with networks of the real size and random weights."""
 
 import json
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
@@ -84,6 +84,22 @@ def test_a_judge_without_anything_to_judge_by_is_missing(folder: Path) -> None:
     for name in ("category", "parts"):
         values = load_reward(name, folder=folder).score(_generation(), 0)
         assert values[:2].isfinite().all() and values[2:].isnan().all()
+
+
+def test_a_number_that_is_none_stops_with_the_rewards_name(folder: Path) -> None:
+    for name in ("aesthetic", "parts"):
+        ensemble = build_ensemble((StageSpec(rewards=RewardWeights(**{name: 1.0})),), folder=folder)
+        network = ensemble.stages[0][0].scorer.network
+        before = {key: value.clone() for key, value in network.state_dict().items()}
+        generation = replace(_generation(), stages=_generation().stages[:1])
+        silent = ensemble.score_stage(generation, 0)[name].isnan().tolist()
+        assert silent == [False, False, name == "parts", name == "parts"]
+        with torch.no_grad():
+            for weights in network.parameters():
+                weights.fill_(float("nan"))
+        with pytest.raises(ValueError, match=rf"The reward {name} gave NaN to \d of 4 answers of stage coarse"):
+            ensemble.score_stage(replace(_generation(), stages=_generation().stages[:1]), 0)
+        network.load_state_dict(before)  # it is shared by whoever reads the same folder
 
 
 def test_the_ensemble_holds_each_stage_to_its_own_rewards(folder: Path) -> None:

@@ -13,7 +13,7 @@ from urllib.request import Request, urlopen
 
 import uvicorn
 
-from maquette.making import Maker
+from maquette.maker import Maker
 from maquette.studio.makings import Makings
 from maquette.studio.offers import models_in
 from maquette.studio.server import build_app

@@ -13,7 +13,7 @@ import trimesh
 from PIL import Image
 
 import maquette.studio.server as server
-from maquette.making import Maker
+from maquette.maker import Maker
 from maquette.shape.files import read_mesh, write_mesh
 from maquette.studio.makings import Makings, Request, request_from
 from maquette.studio.offers import models_in
@@ -77,10 +77,9 @@ def test_every_stage_of_every_answer_is_there(studio: Served, made: dict):
 def test_the_best_answer_is_first(made: dict):
     assert sorted(made["order"]) == [0, 1, 2]
     assert set(made["rewards"][0]) == {"coarse/preference", "fine/alignment", "fine/aesthetic", "fine/parts"}
-    assert {row.pop("fine/parts") for row in made["rewards"]} == {None}  # a prompt without a list of parts
     values = np.array([[row[name] for name in sorted(row)] for row in made["rewards"]])
-    # by the chain's weights of preference, aesthetic and alignment, each standardised among the answers
-    worth = ((values - values.mean(0)) / (values.std(0) + 1e-4)) @ [1, 1, 2]
+    # by the chain's weights of preference, aesthetic, alignment and parts, each standardised among the answers
+    worth = ((values - values.mean(0)) / (values.std(0) + 1e-4)) @ [1, 1, 2, 1]
     assert made["order"] == np.argsort(-worth).tolist()
 
 
@@ -232,3 +231,13 @@ def test_a_taken_port_is_one_sentence(tmp_path: Path):
         serve(tmp_path, (), host="127.0.0.1", port=taken.getsockname()[1], browser=False)
     with pytest.raises(ValueError, match="There is no model 'tinny'"):
         serve(tmp_path, ("tinny",), host="127.0.0.1", port=0, browser=False)
+
+
+def test_whoever_waits_is_told_of_every_token(studio: Served):
+    told: list[tuple[str, int, int]] = []
+    maker = Maker(str(studio.runs / "micro"))
+    maker.answer("a chair", answers=2, seed=0, shown=lambda *how_far: told.append(how_far))
+    for name in ("coarse", "fine"):
+        done = [count for stage, count, most in told if stage == name]
+        assert done == list(range(1, len(done) + 1)) and 16 <= len(done) <= 6 + 16
+    assert {most for _, _, most in told} == {6 + 16}

@@ -9,6 +9,7 @@ import pytest
 
 from maquette.config import AlgorithmConfig, Config, RewardWeights, StageSpec
 from maquette.tracking import read_metrics
+from maquette.training import loop
 from maquette.training.loop import run
 from tests.training.toys import LowCodes, Redness, micro_config, micro_parts
 
@@ -29,10 +30,14 @@ def test_hi_grpo_raises_the_reward_of_each_stage(tmp_path: Path, stage: str):
     assert gain(learning(), tmp_path, LowCodes(), part=f"reward/{stage}/preference") > 0.15
 
 
-def test_with_the_sign_flipped_it_falls(tmp_path: Path):
-    # The judge reports -share, so a trainer that climbs it lowers the share; its own part still rises.
+def test_what_is_liked_less_is_learnt_as_well(tmp_path: Path):
     assert gain(learning(), tmp_path, LowCodes(sign=-1.0), part="reward/fine/preference") > 0.15
-    assert gain(learning(), tmp_path / "b", LowCodes(), part="reward/fine/preference") > 0.15
+
+
+def test_with_the_sign_of_the_advantages_flipped_it_falls(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    right = loop.stage_advantages
+    monkeypatch.setattr(loop, "stage_advantages", lambda *args, **kwargs: -right(*args, **kwargs))
+    assert gain(learning(), tmp_path, LowCodes(), part="reward/fine/preference") < -0.1
 
 
 def test_it_learns_in_bfloat16(tmp_path: Path):

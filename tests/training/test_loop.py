@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import signal
 from dataclasses import dataclass, replace
@@ -14,12 +15,16 @@ from jaxtyping import Float
 from safetensors.torch import load_file
 from torch import Tensor
 
-from maquette.config import AlgorithmConfig, Config, DynamicConfig, OptimiserConfig
-from maquette.tracking import read_metrics
+from maquette.config import AlgorithmConfig, Config, DynamicConfig, OptimiserConfig, RewardWeights
+from maquette.tracking import Stopwatch, read_metrics
+from maquette.training.advantages import stage_advantages
 from maquette.training.checkpoint import list_checkpoints
-from maquette.training.loop import prepare_folder, run
+from maquette.training.dynamic import RunState
+from maquette.training.loop import make_learner, prepare_folder, run, train
 from maquette.training.plan import plan
-from maquette.types import Generation
+from maquette.training.rollout import collect_groups
+from maquette.training.update import update
+from maquette.types import Generation, Prompt
 from tests.training.toys import LowCodes, Redness, micro_config, micro_parts
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -108,6 +113,9 @@ class Says:
     def score(self, generation: Generation, stage: int) -> Float[Tensor, " a"]:
         return torch.full((len(generation.prompts) * generation.group_size,), self.value)
 
+    def has_words_for(self, prompt: Prompt) -> bool:
+        return not math.isnan(self.value)
+
 
 def test_an_infinite_reward_stops_before_the_optimiser_with_its_name(tmp_path: Path):
     config = micro_config()
@@ -181,6 +189,26 @@ def test_a_folder_with_a_run_is_not_overwritten_and_a_changed_config_not_resumed
         prepare_folder(Config(), tmp_path / "absent", resume=True)
 
 
+def test_prompts_that_have_changed_are_not_gone_on_with(tmp_path: Path):
+    prompts = tmp_path / "prompts.txt"
+    prompts.write_text("a chair\na car\n")
+    config = Config(prompts=str(prompts))
+    prepare_folder(config, tmp_path / "run", resume=False)
+    prepare_folder(config, tmp_path / "run", resume=True)
+    prompts.write_text("a chair\na table\n")
+    with pytest.raises(ValueError, match=r"The prompts of the run in .* were .*prompts.txt, SHA-256 \w+, and are "):
+        prepare_folder(config, tmp_path / "run", resume=True)
+
+
+def test_a_folder_that_cannot_be_used_is_said_before_anything_is_loaded(tmp_path: Path):
+    prepare_folder(Config(model="nowhere"), tmp_path, resume=False)
+    with pytest.raises(ValueError, match="holds a run already"):
+        train(Config(model="nowhere"), tmp_path)
+    with pytest.raises(ValueError, match="nowhere"):
+        train(Config(model="nowhere"), tmp_path / "fresh")
+    assert not (tmp_path / "fresh" / "config.yaml").exists()  # so that it can be begun when the model is there
+
+
 def test_a_read_only_folder_is_one_clear_sentence(tmp_path: Path):
     blocked = tmp_path / "file"
     blocked.write_text("")
@@ -197,3 +225,28 @@ def test_the_plan_counts_tokens_calls_and_memory():
     assert plan(replace(config, algorithm=AlgorithmConfig(minibatches=2)), micro_parts(config)).count("1 for old") == 1
     dynamic = replace(config, dynamic=DynamicConfig(enabled=True, budget=2.5))
     assert "by band: up to 5 prompts" in plan(dynamic, micro_parts(config))
+
+
+def test_a_chain_of_three_stages_runs_and_the_last_ones_reward_reaches_the_first(tmp_path: Path):
+    first, last = micro_config().stages
+    silent = replace(first, name="rough", rewards=RewardWeights())
+    middle = replace(first, sees=("prompt", "rough.reasoning"), rewards=RewardWeights())
+    config = micro_config(steps=2, stages=(silent, middle, last), algorithm=AlgorithmConfig(kl="none"))
+    parts = micro_parts(config, LowCodes())
+    # only the last stage is judged, so that what the first learns has flowed back through both
+    judge = replace(parts.ensemble, stages=((), (), parts.ensemble.stages[2]))
+    parts = replace(parts, ensemble=judge)
+    learner = make_learner(config, parts)
+    collected = collect_groups(config, parts, 0, RunState(), Stopwatch())
+    rollouts = collected.answered.generation.rollouts
+    assert rollouts.stage.tolist() == [0, 1, 2] * 8
+    own = stage_advantages(
+        collected.scores, config.stages, group_size=4, mixing="standardised", advantage="group",
+        informative=collected.informative,
+    )  # fmt: skip
+    torch.testing.assert_close(own[:, 0], own[:, 2])
+    assert own[:, 0].abs().max() > 0.1
+    measured = update(learner, rollouts, own, group_size=4, seed=(0, 0), clock=Stopwatch())
+    assert measured["grad_norm"] > 0 and measured["sampled_tokens"] == int(rollouts.sampled.sum())
+    run(config, micro_parts(config, LowCodes()), tmp_path)
+    assert len(read_metrics(tmp_path / "metrics.jsonl")) == 2

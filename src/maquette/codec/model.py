@@ -142,23 +142,28 @@ class VoxelVQVAE(nn.Module):
         self.load_state_dict(weights)
 
 
-def read_weights(path: Path) -> dict[str, Tensor]:
-    """The tensors of a weights file by key. Raises ValueError for a file that is not one."""
+def read_tree(path: Path) -> object:
+    """What a weights file holds, read without running code. Raises ValueError for a file that is cut short or is none."""
     try:
         if path.suffix == ".safetensors":
             return load_file(path)
         if path.suffix not in (".bin", ".pt", ".pth"):
             raise ValueError(f"{path} is not a weights file: the suffix must be .safetensors, .bin, .pt or .pth.")
-        weights = torch.load(path, map_location="cpu", weights_only=True)
+        return torch.load(path, map_location="cpu", weights_only=True)
     except (SafetensorError, pickle.UnpicklingError, EOFError, RuntimeError, OSError) as error:
         raise ValueError(f"{path} cannot be read as weights: it is truncated or holds more than tensors.") from error
+
+
+def read_weights(path: Path) -> dict[str, Tensor]:
+    """The tensors of a weights file by key. Raises ValueError for a file that is not one."""
+    weights = read_tree(path)
     if not isinstance(weights, dict) or not all(isinstance(v, Tensor) for v in weights.values()):
         raise ValueError(f"{path} must hold a plain state dict of tensors by key; save `model.state_dict()` instead.")
     return weights
 
 
 def check_weights(weights: Mapping[str, Tensor], expected: Mapping[str, Tensor], path: Path) -> None:
-    """Raises ValueError with the key, its shape and the expected one at the first difference."""
+    """Raises ValueError with the key, its shape or type and the expected one at the first difference."""
     for key, tensor in expected.items():
         if key not in weights:
             raise ValueError(f"{path} has no {key}; this codec expects it with shape {list(tensor.shape)}.")
@@ -166,6 +171,11 @@ def check_weights(weights: Mapping[str, Tensor], expected: Mapping[str, Tensor],
             raise ValueError(
                 f"{path}: {key} has shape {list(weights[key].shape)}, but this codec expects {list(tensor.shape)}; "
                 "load it into a codec of its own geometry."
+            )
+        if weights[key].dtype.is_floating_point != tensor.dtype.is_floating_point:
+            kinds = (str(one.dtype).removeprefix("torch.") for one in (weights[key], tensor))
+            raise ValueError(
+                f"{path}: {key} is stored as {next(kinds)}; this codec reads {next(kinds)}: take the unquantised file."
             )
     unknown = sorted(set(weights) - set(expected))
     if unknown:

@@ -17,6 +17,7 @@ from torch import Tensor
 from maquette.codec.hub import find_codec
 from maquette.codec.model import SHAPELLM_OMNI, Geometry, VoxelVQVAE
 from maquette.outputs import write_text, written
+from maquette.runs import read_json
 from maquette.shape.voxelise import Convention, voxelise_solid, voxelise_surface
 from maquette.types import Mesh, Voxels
 
@@ -145,7 +146,7 @@ def read_geometry(path: Path) -> Geometry:
     """The geometry in a codec's `config.json`. Raises ValueError where there is none or its keys are others."""
     if not path.is_file():
         raise ValueError(f"There is no codec at {path.parent}: {path.name} is missing.")
-    values: dict[str, Any] = json.loads(path.read_text())
+    values: dict[str, Any] = read_json(path)
     known = Geometry.__dataclass_fields__.keys()
     if set(values) != set(known):
         raise ValueError(f"{path} must have the keys {', '.join(known)}; it has {', '.join(sorted(values))}.")

@@ -7,7 +7,8 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from maquette.codec.voxel_codec import VoxelCodec
+import torch
+
 from maquette.config import StageSpec
 from maquette.evaluation.answers import VIEW_SIZE, System, answers_of, folder_system, is_mesh, mesh_files, numbered
 from maquette.evaluation.extractors import ClipScore, Dinov2Features, InceptionFeatures
@@ -20,8 +21,9 @@ from maquette.evaluation.results import Evaluation, file_stem
 from maquette.evaluation.run import evaluate
 from maquette.evaluation.served import refuse_rewarding_clip
 from maquette.generate import generate
+from maquette.policy.devices import best_device
 from maquette.policy.lockstep import LockstepEngine
-from maquette.policy.model import load_policy
+from maquette.policy.model import codec_of, load_policy
 from maquette.prompts.sets import load_prompts
 from maquette.protocols import Sampling
 from maquette.rendering.cameras import CAMERAS
@@ -31,11 +33,18 @@ from maquette.types import Generation, Prompt
 
 
 def policy_system(
-    model: str, *, stages: Sequence[StageSpec], codec: str, seed: int, temperature: float
+    model: str, *, stages: Sequence[StageSpec], codec: str, seed: int, temperature: float | None = None
 ) -> Callable[[Sequence[Prompt]], Generation]:
-    """One answer per prompt by a policy; what it draws depends on the seed and on the prompts of the call."""
-    policy, shapes = load_policy(model), VoxelCodec.load(codec)
-    engine = LockstepEngine(policy, shapes.codes_per_shape)
+    """One answer per prompt by a policy; what it draws depends on the seed and on the prompts of the call.
+
+    Full-size models run where there is a GPU. The temperature is the model's own (`source_of`) by default, top-p always is.
+    """
+    own = source_of(model)
+    device = best_device() if own.full else "cpu"
+    policy = load_policy(model, device, torch.float32 if device == "cpu" else torch.bfloat16)
+    shapes = codec_of(policy, codec, device)
+    engine = LockstepEngine(policy, shapes.codes_per_shape, policy.dtype)
+    heat = own.temperature if temperature is None else temperature
 
     def answer(prompts: Sequence[Prompt]) -> Generation:
         # A chunk's draws must not repeat those of the chunk before.
@@ -48,7 +57,7 @@ def policy_system(
             mesher=SurfaceMesher(),
             cameras=CAMERAS["maquette-6"],
             group_size=1,
-            sampling=Sampling(temperature=temperature, seed=seed + offset),
+            sampling=Sampling(temperature=heat, top_p=own.top_p, seed=seed + offset),
             render_size=VIEW_SIZE,
         )
 
@@ -63,7 +72,7 @@ def evaluate_model(
     stages: Sequence[StageSpec],
     codec: str = "tiny",
     seed: int = 0,
-    temperature: float = 1.0,
+    temperature: float | None = None,
     limit: int = 0,
     answers: int = 1,
     system: str = "",
@@ -73,7 +82,7 @@ def evaluate_model(
 ) -> Evaluation:
     """Evaluate a policy on a suite (or prompt file) and leave the folder `out`; `limit` > 0 takes the first prompts only.
 
-    The first of `answers` per prompt is measured; the others say how much they vary.
+    The first of `answers` per prompt is measured; the others say how much they vary. `temperature`: another than the model's own.
     """
     prompts = load_prompts(suite, count=limit)
 
@@ -98,7 +107,8 @@ def evaluate_model(
         seed=seed,
         provenance={
             "model": model,
-            "temperature": temperature,
+            "temperature": source_of(model).temperature if temperature is None else temperature,
+            "top_p": source_of(model).top_p,
             "chain": [s.name for s in stages],
             **(provenance or {}),
         },

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -15,6 +14,7 @@ from safetensors import SafetensorError
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 
+from maquette.runs import base_of
 from maquette.types import SeenImage
 
 if TYPE_CHECKING:
@@ -128,10 +128,7 @@ def save_adapter(model: PreTrainedModel, folder: Path, state: Mapping[str, Tenso
 
 def adapter_base(folder: Path) -> str:
     """The base that the adapters in `folder` belong to. ValueError where none is named."""
-    try:
-        name = json.loads((folder / ADAPTER_CONFIG).read_text()).get("base_model_name_or_path")
-    except json.JSONDecodeError as error:
-        raise ValueError(f"{folder / ADAPTER_CONFIG} is not JSON: {error}.") from error
+    name = base_of(folder)
     if not name:
         raise ValueError(f"{folder / ADAPTER_CONFIG} does not say which base it belongs to (base_model_name_or_path).")
     return name

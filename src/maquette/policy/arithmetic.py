@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
+
+from maquette.runs import read_json
 
 BYTES = {"float32": 4.0, "bfloat16": 2.0, "4bit": 0.53}
 """Per weight; NF4 with doubly quantised scales has 4.25 bits, its norms and biases 16."""
@@ -72,7 +73,7 @@ class Load:
 
 def size_of(folder: Path) -> DecoderSize:
     """From a model folder's config.json; the vision tower keeps the published count."""
-    tree = json.loads((folder / "config.json").read_text())
+    tree = read_json(folder / "config.json")
     text = tree.get("text_config") or tree
     return DecoderSize(
         hidden=text["hidden_size"],

@@ -20,7 +20,7 @@ from maquette.types import SeenImage
 
 
 def snapshot(weight: Tensor, dtype: torch.dtype) -> Tensor:
-    """A weight as decoding reads it. Shards are converted first and then fetched, once per rollout and not once per token."""
+    """A weight as decoding reads it. Shards are converted first and then fetched, once for all the tokens of a call of `decode`."""
     return whole(weight.detach().to(dtype))
 
 

@@ -11,9 +11,10 @@ import torch
 from maquette.policy.adapters import ADAPTER_CONFIG, adapter_base, merge_adapters
 from maquette.policy.folders import find_model
 from maquette.policy.model import Policy, load_policy
+from maquette.runs import CHAIN, kept_chain, source_of
 
 KEPT = ("*.json", "*.txt", "*.jinja", "*.model")
-"""What is taken from the base's folder as it is: config.json above all, so that older readers find the fields they know."""
+"""What is taken from the base's folder as it is: config.json and the tokenizer's above all, so that older readers find what they know."""
 LEFT = ("model.safetensors.index.json", ADAPTER_CONFIG, "card.json")
 
 CARD = """---
@@ -31,6 +32,7 @@ It writes a plan in words, then `<mesh-start>`, the shape's codes `<mesh0>` … 
 - Weights: {dtype}, {parameters:,} parameters, {codes} mesh codes.
 - Chat template: the base's. The request must carry the prompt sentence that the base was taught; a bare prompt is answered in prose.
 - Stop tokens: the tokenizer's end of turn and `<mesh-end>`, in generation_config.json.
+- Chain: the stages that it answers in and their instructions are in maquette.yaml, which `maquette generate` reads.
 
 Read it with `maquette generate "a red chair" --model FOLDER`, or with `transformers`:
 `AutoModelForImageTextToText.from_pretrained(FOLDER)`.
@@ -54,11 +56,11 @@ def export_policy(source: str | Path, out: Path, dtype: torch.dtype = torch.bflo
     model = merge_adapters(policy.model, adapters) if adapters else policy.model
     partial = out.with_name(out.name + ".partial")
     shutil.rmtree(partial, ignore_errors=True)
-    _copy_files(find_model(base), partial)
+    partial.mkdir(parents=True)
     model.save_pretrained(partial)
-    _copy_files(find_model(base), partial)  # its own config.json again: transformers has just rewritten it
-    policy.tokenizer.save(partial)
+    _copy_files(find_model(base), partial)  # after it, since transformers writes a config.json of its own
     _write_stops(policy, partial)
+    (partial / CHAIN).write_text(kept_chain(source_of(str(source))))
     (partial / "README.md").write_text(model_card(policy, out.name, base, adapters, dtype))
     if out.is_dir():
         out.rmdir()
@@ -83,7 +85,6 @@ def model_card(policy: Policy, name: str, base: str, adapters: Path | None, dtyp
 
 
 def _copy_files(source: Path, target: Path) -> None:
-    target.mkdir(parents=True, exist_ok=True)
     for pattern in KEPT:
         for path in source.glob(pattern):
             if path.name not in LEFT:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -11,7 +10,7 @@ from huggingface_hub import snapshot_download
 from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
 from safetensors import SafetensorError, safe_open
 
-from maquette.runs import SHIPPED
+from maquette.runs import SHIPPED, read_json
 
 FLOATS = ("F32", "BF16", "F16")
 """Types of weights that a policy may be stored in, by their safetensors names."""
@@ -50,7 +49,7 @@ def weight_files(folder: Path) -> list[Path]:
     """Every safetensors file of a model. ValueError names those that an index asks for and that are not there."""
     index = folder / "model.safetensors.index.json"
     if index.is_file():
-        names = sorted(set(json.loads(index.read_text())["weight_map"].values()))
+        names = sorted(set(read_json(index).get("weight_map", {}).values()))
     elif (folder / "model.safetensors").is_file():
         names = ["model.safetensors"]
     elif any(folder.glob("*.bin")):

@@ -7,10 +7,11 @@ numbers depend on (seed, first_row + i, step) alone.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
+from jaxtyping import Float, Int64
 from torch import Tensor
 
 from maquette.policy.cached_decoder import Cache, CachedDecoder, snapshot
@@ -47,13 +48,19 @@ class LockstepEngine:
     """
 
     def __init__(
-        self, policy: Policy, codes_per_shape: int, dtype: torch.dtype = torch.float32, rows_at_once: int = 64
+        self,
+        policy: Policy,
+        codes_per_shape: int,
+        dtype: torch.dtype = torch.float32,
+        rows_at_once: int = 64,
     ) -> None:
         self.policy = policy
         self.tokenizer = policy.tokenizer
         self.codes_per_shape = codes_per_shape
         self.dtype = dtype
         self.rows_at_once = rows_at_once
+        self.stepped: Callable[[], None] | None = None
+        """Called after every token, which all rows of a batch write at once: for those who wait and watch."""
 
     def load_weights(self, weights: Mapping[str, Tensor]) -> None:
         """Copy other weights into the policy that this engine reads; names as in `Policy.state_dict`. Its own are there already."""
@@ -130,6 +137,8 @@ class LockstepEngine:
         written.segment[torch.arange(capacity, device=device) < cache.slots[:, None]] = int(SegmentKind.PROMPT)
         uniforms = row_uniforms(sampling.seed, range(first, first + n), budget + self.codes_per_shape).to(device)
         step = stepper(decoder, cache)
+        if self.stepped is not None:
+            step = _told(step, self.stepped)
         hidden = self._reason(step, head, hidden, cache, written, uniforms[:, :budget], sampling)
         self._shape(step, head, hidden, cache, written, uniforms[:, budget:], sampling)
         return written
@@ -190,6 +199,15 @@ class LockstepEngine:
             cache.slots.add_(1)
         ends = torch.full_like(cache.slots, self.policy.tokenizer.vocabulary.end_id)
         written.put(rows, cache.slots, ends, kind, None)
+
+
+def _told(step: Step, stepped: Callable[[], None]) -> Step:
+    def both(tokens: Int64[Tensor, " n"], filled: int) -> Float[Tensor, "n d"]:
+        hidden = step(tokens, filled)
+        stepped()
+        return hidden
+
+    return both
 
 
 def _logits(hidden: Tensor, head: Sequence[Tensor]) -> Tensor:

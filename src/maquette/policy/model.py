@@ -6,26 +6,24 @@ Qwen2 or Qwen2.5-VL loads the same way; of a vision-language model the text deco
 
 from __future__ import annotations
 
-import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from jaxtyping import Bool, Float, Int8, Int64
 from torch import Tensor, nn
 from transformers import (
     AutoConfig,
-    BitsAndBytesConfig,
     PreTrainedModel,
     Qwen2_5_VLForConditionalGeneration,
     Qwen2Config,
     Qwen2ForCausalLM,
 )
-from transformers.utils.import_utils import is_bitsandbytes_available
 from transformers.utils.logging import disable_progress_bar
 
+from maquette.codec.voxel_codec import VoxelCodec
 from maquette.policy.adapters import (
     ADAPTER_CONFIG,
     FrozenBase,
@@ -34,11 +32,13 @@ from maquette.policy.adapters import (
     load_adapter,
     lora_layers,
 )
+from maquette.policy.devices import four_bits
 from maquette.policy.folders import check_model, check_shapes, find_model
 from maquette.policy.head import supports
 from maquette.policy.saving import save_policy
 from maquette.policy.tokenizer import PolicyTokenizer
 from maquette.policy.vision import SIDE, image_positions, look_at, with_images
+from maquette.runs import read_json
 from maquette.types import SeenImage, SegmentKind
 
 MODELS: dict[str, type[PreTrainedModel]] = {
@@ -59,12 +59,16 @@ SampledLogprobs = tuple[Float[Tensor, "n t"], Float[Tensor, "n t"], Float[Tensor
 class Policy(nn.Module):
     """Final. Every pass of training and scoring goes through `forward`, so that DDP and FSDP wrappers see it."""
 
-    def __init__(self, model: PreTrainedModel, tokenizer: PolicyTokenizer, source: str = "") -> None:
+    def __init__(
+        self, model: PreTrainedModel, tokenizer: PolicyTokenizer, source: str = "", config_text: str = ""
+    ) -> None:
         super().__init__()
         self.model = model
         self.tokenizer = tokenizer
         self.source = source
         """What it was loaded from, kept in an adapter's config; "" for a new one."""
+        self.config_text = config_text
+        """Of the config.json that it was loaded by, kept where it is saved: older versions of transformers find the fields they know."""
         self.supports = supports(tokenizer, self.head_weight.shape[0])
 
     @property
@@ -160,7 +164,7 @@ class Policy(nn.Module):
         With weights that are sharded over processes, every process calls it and one of them has `write`. The folder is written beside
         first: it is there whole or, after a kill, as it was before.
         """
-        save_policy(self.model, self.tokenizer, folder, dtype, write=write)
+        save_policy(self.model, self.tokenizer, folder, dtype, self.config_text, write=write)
 
 
 def tiny_config(vocabulary: int, hidden: int = 256, layers: int = 6, heads: int = 4, mlp: int = 768) -> Qwen2Config:
@@ -187,6 +191,17 @@ def new_policy(tokenizer: PolicyTokenizer, config: Qwen2Config, seed: int) -> Po
     return Policy(model.eval(), tokenizer)
 
 
+def codec_of(policy: Policy, source: str, device: str = "cpu", bfloat16: bool = False) -> VoxelCodec:
+    """The codec at `source`, as `VoxelCodec.load` has it. ValueError where its codebook has another size than the policy's."""
+    codec = VoxelCodec.load(source, device, bfloat16=bfloat16)
+    if policy.codebook_size != codec.codebook_size:
+        raise ValueError(
+            f"The model {policy.source} writes {policy.codebook_size} codes, the codec {source} reads "
+            f"{codec.codebook_size}: take the codec that the model was trained with."
+        )
+    return codec
+
+
 Weights = Literal["float32", "bfloat16", "4bit"]
 """How a policy's weights are held; 4bit (NF4, bitsandbytes) only under adapters and on a GPU."""
 
@@ -206,7 +221,7 @@ def load_policy(
         policy.model.eval()
         return policy
     check_model(folder)
-    kind = json.loads((folder / "config.json").read_text()).get("model_type", "")
+    kind = read_json(folder / "config.json").get("model_type", "")
     if kind not in MODELS:
         raise ValueError(f"{folder} holds a model of type {kind!r}; a policy is one of {', '.join(MODELS)}.")
     disable_progress_bar()
@@ -221,28 +236,22 @@ def load_policy(
     settings = {"dtype": dtype, "attn_implementation": attention, "use_safetensors": True}
     if quantise:
         settings |= {"quantization_config": four_bits(device), "device_map": {"": device}}
-    model = MODELS[kind].from_pretrained(folder, config=config, **settings)
-    return Policy((model if quantise else model.to(device)).eval(), tokenizer, str(source))
-
-
-def best_device() -> str:
-    """cuda where there is one, else cpu."""
-    return "cuda" if torch.cuda.is_available() else "cpu"
-
-
-def four_bits(device: str) -> BitsAndBytesConfig:
-    """NF4 with doubly quantised scales. ValueError where bitsandbytes or the GPU that it needs is not there (docs/log.md)."""
-    if not is_bitsandbytes_available() or torch.device(device).type != "cuda":
-        raise ValueError(
-            f"policy.weights=4bit needs bitsandbytes (pip install 'maquette[full]') and a CUDA device, and this is {device}: "
-            "take policy.weights=bfloat16."
-        )
-    return BitsAndBytesConfig(
-        load_in_4bit=True,
-        bnb_4bit_quant_type="nf4",
-        bnb_4bit_use_double_quant=True,
-        bnb_4bit_compute_dtype=torch.bfloat16,
+    model, report = MODELS[kind].from_pretrained(
+        folder, config=config, output_loading_info=True, ignore_mismatched_sizes=True, **settings
     )
+    _refuse_holes(folder, report)
+    kept = (folder / "config.json").read_text()
+    return Policy((model if quantise else model.to(device)).eval(), tokenizer, str(source), kept)
+
+
+def _refuse_holes(folder: Path, report: Mapping[str, Any]) -> None:
+    """ValueError for a weight that no file has, or has in another shape: transformers would draw it at random and go on."""
+    odd = sorted(map(str, report["missing_keys"])) or sorted(str(key[0]) for key in report["mismatched_keys"])
+    if odd:
+        why = "has no weight" if report["missing_keys"] else "has another shape, by its config.json, of the weight"
+        raise ValueError(
+            f"{folder} {why} {odd[0]} ({len(odd)} in all): it is half a model; download or convert it again."
+        )
 
 
 def open_policy(

@@ -15,9 +15,9 @@ from maquette.policy.sharding import whole
 
 
 def save_policy(
-    model: PreTrainedModel, tokenizer: PolicyTokenizer, folder: Path, dtype: torch.dtype, *, write: bool
+    model: PreTrainedModel, tokenizer: PolicyTokenizer, folder: Path, dtype: torch.dtype, config: str, *, write: bool
 ) -> None:
-    """See `Policy.save`. Every process gathers, whoever writes."""
+    """See `Policy.save`. Every process gathers, whoever writes. `config` is config.json's text; "" for transformers' own."""
     adapters = bool(lora_layers(model))
     state = gathered(model, torch.float32 if adapters else dtype, adapters=adapters)
     if not write:
@@ -28,6 +28,8 @@ def save_policy(
             save_adapter(model, beside, state)
         else:
             model.save_pretrained(beside, state_dict=state)
+            if config:
+                (beside / "config.json").write_text(config)
         tokenizer.save(beside)
 
 

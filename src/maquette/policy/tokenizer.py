@@ -18,11 +18,13 @@ from transformers import PreTrainedTokenizerBase, PreTrainedTokenizerFast
 from maquette.codec.vocabulary import MESH_END, MESH_START, Vocabulary, mesh_token
 from maquette.prompts.instructions import Wording
 from maquette.protocols import CutText
+from maquette.runs import read_json
 
 IM_START, IM_END, END_OF_TEXT = "<|im_start|>", "<|im_end|>", "<|endoftext|>"
 VISION_START, IMAGE_PAD, VISION_END = "<|vision_start|>", "<|image_pad|>", "<|vision_end|>"
 PROMPT_LIMITS: dict[Wording, int] = {"tiny": 64, "full": 512}
 """Longest request in tokens, by size."""
+SETTINGS = "tokenizer_config.json"
 ROLES = ("user\n", "assistant\n", "system\n")
 
 
@@ -49,8 +51,10 @@ def train_tokenizer(texts: Iterable[str], text_tokens: int, codebook_size: int) 
 class PolicyTokenizer:
     """Text and codes ↔ tokens for one policy and one codebook. User text never becomes a control token."""
 
-    def __init__(self, tokenizer: PreTrainedTokenizerBase, codebook_size: int) -> None:
+    def __init__(self, tokenizer: PreTrainedTokenizerBase, codebook_size: int, settings: str = "") -> None:
         self.inner = tokenizer
+        self.settings = settings
+        """Text of the tokenizer_config.json that it was read by; "" for a new one."""
         self.vocabulary = Vocabulary.from_tokenizer(tokenizer, codebook_size)
         added = tokenizer.added_tokens_decoder  # made anew each time it is asked for: once is enough
         self.control = frozenset(added)
@@ -59,13 +63,18 @@ class PolicyTokenizer:
         first = "".join(sorted({re.escape(name[0]) for name in names if name}))
         self._pieces = re.compile(f"[{first}]|[^{first}]+")
         vocab = tokenizer.get_vocab()
+        for name in (IM_START, IM_END):
+            if name not in vocab:
+                raise ValueError(
+                    f"The tokenizer has no {name}, which frames every turn: take the tokenizer of a Qwen chat model."
+                )
         self.im_start, self.im_end = vocab[IM_START], vocab[IM_END]
         self.image_frame = tuple(vocab[name] for name in (VISION_START, IMAGE_PAD, VISION_END) if name in vocab)
         """Ids before, for and after the tokens of a picture; () where the vocabulary has no pictures."""
         end_of_turn = tokenizer.eos_token_id if tokenizer.eos_token_id is not None else self.im_end
         self.stop_ids = tuple(dict.fromkeys((end_of_turn, self.vocabulary.end_id)))
         """Where a free-running generator must stop: end of turn, and `<mesh-end>`."""
-        self.pad = tokenizer.pad_token_id if tokenizer.pad_token_id is not None else vocab[END_OF_TEXT]
+        self.pad = tokenizer.pad_token_id if tokenizer.pad_token_id is not None else vocab.get(END_OF_TEXT, self.im_end)
         # kept in tokenizer_config.json; a model that was not made here has the full wording
         self.size: Wording = "tiny" if tokenizer.init_kwargs.get("maquette_size") == "tiny" else "full"
         self.prompt_limit = PROMPT_LIMITS[self.size]
@@ -76,11 +85,19 @@ class PolicyTokenizer:
         """From a folder in Hugging Face layout; the codebook's size is read off the mesh tokens' names."""
         if not (folder / "tokenizer.json").is_file():
             raise ValueError(f"There is no tokenizer at {folder}: tokenizer.json is missing.")
+        settings = folder / SETTINGS
+        for file in (folder / "tokenizer.json", settings):
+            if file.is_file():
+                read_json(file)  # what transformers says of half a file does not name it
         tokenizer = PreTrainedTokenizerFast.from_pretrained(folder)
-        return cls(tokenizer, count_codes(tokenizer.get_vocab()))
+        kept = settings.read_text() if settings.is_file() else ""
+        return cls(tokenizer, count_codes(tokenizer.get_vocab()), kept)
 
     def save(self, folder: Path) -> None:
+        """tokenizer.json, and the settings as they were read: transformers would name a class that its older versions do not have."""
         self.inner.save_pretrained(folder)
+        if self.settings:
+            (folder / SETTINGS).write_text(self.settings)
 
     def __len__(self) -> int:
         return len(self.inner)

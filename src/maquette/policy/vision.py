@@ -7,7 +7,6 @@ text counts on one axis, the tokens of a picture have a row and a column, and te
 
 from __future__ import annotations
 
-import json
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
@@ -19,6 +18,7 @@ from torch import Tensor, nn
 from transformers import PreTrainedModel, Qwen2_5_VLForConditionalGeneration
 
 from maquette.policy.folders import find_model
+from maquette.runs import read_json
 from maquette.types import SeenImage
 
 SIDE = 512
@@ -75,7 +75,7 @@ def image_processor(source: str):
     file = find_model(source) / PROCESSOR
     if not file.is_file():
         raise ValueError(f"{file} is missing: a picture cannot be prepared without it. Run `hf download` again.")
-    known = json.loads(file.read_text())
+    known = read_json(file)
     own = {key: known[key] for key in Qwen2VLImageProcessorPil.valid_kwargs.__annotations__ if key in known}
     also = {key: known[key] for key in ("image_mean", "image_std", "size") if key in known}
     return Qwen2VLImageProcessorPil(**own | also)

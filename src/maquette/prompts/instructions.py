@@ -1,8 +1,9 @@
 """What each stage is told, and the user turn that carries it.
 
-Two wordings of every instruction stand side by side. The *full* ones say what the paper's figure 6 shows of its own: a plan
-centred on shape primitives first, then a description that turns the parts into exact detail; `direct` is the literal that
-ShapeLLM-Omni was trained with. The *tiny* ones are a word or two, since every token of a 6 M-parameter model's prompt costs time.
+Two wordings of every instruction stand side by side. The *full* ones end with `REQUEST`, the literal that ShapeLLM-Omni was
+trained with: a request without it is answered in prose. Before it they say what the paper's figure 6 shows of its own templates:
+a plan centred on shape primitives first, then a description that turns the parts into exact detail. The *tiny* ones are a word
+or two, since every token of a 6 M-parameter model's prompt costs time.
 """
 
 from __future__ import annotations
@@ -27,13 +28,16 @@ class Instruction:
         return self.tiny if wording == "tiny" else self.full
 
 
+REQUEST = "Please generate a 3D mesh based on the prompt I provided: "
+
 INSTRUCTIONS: dict[str, Instruction] = {
     "semantic-plan": Instruction(
         tiny="plan:",
         full=(
             "First write a short plan of the object described below: which kind of it this is, the basic shapes that it is "
             "built from, how they are laid out and in what proportions. Settle what the request leaves open. Two to four "
-            "sentences, no colours, no surface detail. Then generate a rough 3D mesh that follows the plan. The object: "
+            "sentences, no colours, no surface detail. Then write the codes of a rough mesh that follows the plan. "
+            + REQUEST
         ),
     ),
     "visual-detail": Instruction(
@@ -41,24 +45,24 @@ INSTRUCTIONS: dict[str, Instruction] = {
         full=(
             "Below are a request for a 3D object and a plan of its shape. First describe exactly how the finished object "
             "looks: every part, how many there are of it, its colour, material and pattern, how parts meet, and the symmetry. "
-            "Give the description only. Then generate the refined 3D mesh. The object: "
+            "Give the description only. Then write the codes of the refined mesh. " + REQUEST
         ),
     ),
     "direct": Instruction(
         tiny="make:",
-        full="Please generate a 3D mesh based on the prompt I provided: ",
+        full=REQUEST,
         reasons=False,
     ),
     "direct-free": Instruction(
         tiny="make:",
-        full="Please generate a 3D mesh based on the prompt I provided: ",
+        full=REQUEST,
     ),
     "plan-then-fine": Instruction(
         tiny="plan and make:",
         full=(
             "First write a short plan of the object described below: which kind of it this is, the basic shapes that it is "
-            "built from, how they are laid out and in what proportions. Two to four sentences. Then generate the finished 3D "
-            "mesh. The object: "
+            "built from, how they are laid out and in what proportions. Two to four sentences. Then write the codes of the "
+            "finished mesh. " + REQUEST
         ),
     ),
 }

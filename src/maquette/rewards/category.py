@@ -43,6 +43,10 @@ class Category:
     def load(cls, folder: Path = SCORERS, binary: bool = False) -> Category:
         return cls(load_semantic(folder), binary)
 
+    def has_words_for(self, prompt: Prompt) -> bool:
+        """Whether the prompt names a family that it knows."""
+        return named_family(prompt) in self.scorer.families
+
     @torch.inference_mode()
     def score(self, generation: Generation, stage: int) -> Float[Tensor, " a"]:
         """Failed answers get `worst`."""

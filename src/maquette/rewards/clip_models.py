@@ -5,6 +5,7 @@ HPS v2.1 (arXiv 2306.09341) is an open_clip ViT-H/14 in a .pt; LAION's aesthetic
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -13,11 +14,12 @@ from pathlib import Path
 import numpy as np
 import torch
 from jaxtyping import Float, UInt8
+from safetensors import SafetensorError
 from torch import Tensor, nn
 from torch.nn.functional import interpolate, normalize
 from transformers import AutoTokenizer, CLIPConfig, CLIPModel, PreTrainedTokenizerBase
 
-from maquette.codec.model import read_weights
+from maquette.codec.model import read_tree
 
 MEAN = (0.48145466, 0.4578275, 0.40821073)
 STD = (0.26862954, 0.26130258, 0.27577711)
@@ -134,16 +136,11 @@ def read_nested(path: Path) -> dict[str, Tensor]:
     """A state dict that may lie under `state_dict`; tensors only. ValueError where the file is missing or is none."""
     if not path.is_file():
         raise ValueError(f"There are no weights at {path}.")
-    if path.suffix not in (".pt", ".pth", ".bin"):
-        return read_weights(path)
-    try:
-        return read_weights(path)
-    except ValueError:
-        inner = torch.load(path, map_location="cpu", weights_only=True)
-        inner = inner.get("state_dict") if isinstance(inner, dict) else None
-        if not isinstance(inner, dict) or not all(isinstance(v, Tensor) for v in inner.values()):
-            raise
-        return {key.removeprefix("module."): value for key, value in inner.items()}
+    tree = read_tree(path)
+    inner = tree.get("state_dict", tree) if isinstance(tree, dict) else tree
+    if not isinstance(inner, dict) or not all(isinstance(value, Tensor) for value in inner.values()):
+        raise ValueError(f"{path} must hold a plain state dict of tensors by key, under state_dict or alone.")
+    return {key.removeprefix("module."): value for key, value in inner.items()}
 
 
 @dataclass
@@ -160,11 +157,26 @@ class ClipScorer:
     def open(
         cls, weights: str, tokenizer: str, *, device: str, dtype: torch.dtype, activation: str = "gelu"
     ) -> ClipScorer:
-        """`weights`: a .pt of open_clip's layout, or a folder or cached repository of transformers'."""
-        words = AutoTokenizer.from_pretrained(tokenizer or weights, local_files_only=True)
+        """`weights`: a .pt of open_clip's layout, or a folder or cached repository of transformers'.
+
+        ValueError with the place where the tokenizer or the weights are not there, or are cut short.
+        """
+        where = tokenizer or weights
+        try:
+            words = AutoTokenizer.from_pretrained(where, local_files_only=True)
+        except (OSError, ValueError) as error:
+            raise ValueError(f"There is no CLIP tokenizer at {where}: {_fetch(where)}") from error
         if Path(weights).suffix in (".pt", ".pth", ".bin"):
             return cls(load_open_clip(Path(weights), activation=activation, device=device, dtype=dtype), words)
-        model = CLIPModel.from_pretrained(weights, dtype=dtype, local_files_only=True)
+        try:
+            model, report = CLIPModel.from_pretrained(
+                weights, dtype=dtype, local_files_only=True, output_loading_info=True, ignore_mismatched_sizes=True
+            )
+        except (OSError, SafetensorError, json.JSONDecodeError) as error:
+            why = "is cut short" if isinstance(error, SafetensorError) else "is not there, or is half a download"
+            raise ValueError(f"The CLIP at {weights} {why}: {_fetch(weights)}") from error
+        if odd := sorted(map(str, (*report["missing_keys"], *report["mismatched_keys"]))):
+            raise ValueError(f"The CLIP at {weights} has no weight {odd[0]} that fits its config: {_fetch(weights)}")
         return cls(model.to(device).eval().requires_grad_(False), words)
 
     @torch.inference_mode()
@@ -190,6 +202,13 @@ class ClipScorer:
         weight = self.model.text_projection.weight
         pooled = self.model.text_model(input_ids=ids["input_ids"].to(weight.device)).pooler_output
         return normalize(self.model.text_projection(pooled).float(), dim=-1).cpu()
+
+
+def _fetch(place: str) -> str:
+    """What to do about files that are not there: a repository's name is no folder."""
+    if re.fullmatch(r"[\w.-]+/[\w.-]+", place) and not Path(place).exists():
+        return f"fetch it with `hf download {place}`."
+    return "put its files there again, or name its place in the judges file."
 
 
 def preprocess(pixels: UInt8[Tensor, "n h w 3"], side: int) -> Float[Tensor, "n 3 side side"]:
@@ -221,7 +240,15 @@ class AestheticHead(nn.Module):
             inputs = [weights[f"layers.{p}.weight"].shape[1] for p in ("0", "2", "4", "6", "7")]
         except KeyError as error:
             raise ValueError(f"{path} is no aesthetic predictor: it has no {error.args[0]}.") from error
+        except IndexError as error:
+            raise ValueError(f"{path} is no aesthetic predictor: its layers are no matrices.") from error
         head = cls((*inputs, 1))
+        expected = {key: list(value.shape) for key, value in head.state_dict().items()}
+        found = {key: list(value.shape) for key, value in weights.items()}
+        for key in sorted(expected.keys() | found.keys()):
+            if found.get(key) != expected.get(key):
+                shapes = (found.get(key, "nothing"), expected.get(key, "nothing"))
+                raise ValueError(f"{path} is no aesthetic predictor: it has {shapes[0]} at {key}, not {shapes[1]}.")
         head.load_state_dict(weights)
         return head.eval().requires_grad_(False)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -11,12 +12,13 @@ from jaxtyping import Float
 from torch import Tensor
 
 from maquette.config import StageSpec
-from maquette.protocols import Reward
+from maquette.protocols import Choosy, Reward
 from maquette.rewards.aesthetic import Aesthetic
 from maquette.rewards.alignment import Alignment
 from maquette.rewards.appearance_consistency import AppearanceConsistency
 from maquette.rewards.category import Category
 from maquette.rewards.geometry_consistency import GeometryConsistency
+from maquette.rewards.judge_rewards import JudgedReward
 from maquette.rewards.judges_file import FULL_SIZE, Judges, read_judges
 from maquette.rewards.parts import Parts
 from maquette.rewards.preference import Preference
@@ -58,6 +60,10 @@ class Ensemble:
         """Questions, tokens, money and seconds of every judge since the last call."""
         return self.judges.costs() if self.judges else {}
 
+    def refusals(self) -> list[dict[str, str]]:
+        """What judges did not answer since the last call, by judge, reason and words."""
+        return self.judges.refusals() if self.judges else []
+
     @property
     def names(self) -> tuple[str, ...]:
         """The parts of its scores: every reward of any stage, once, in the order of first use."""
@@ -73,8 +79,21 @@ class Ensemble:
         return self.joined(generation, [self.score_stage(generation, s) for s in range(len(self.stages))])
 
     def score_stage(self, generation: Generation, stage: int) -> StageScores:
-        """What the judges of one stage say, by name; later stages need not be there yet."""
-        return {reward.name: reward.score(generation, stage) for reward in self.stages[stage]}
+        """What the judges of one stage say, by name; later stages need not be there yet.
+
+        Served judges are asked at the same time, while those in this process work one after another. ValueError: one of these gives NaN
+        where it has words for the prompt.
+        """
+        served = [reward for reward in self.stages[stage] if isinstance(reward, JudgedReward)]
+        with ThreadPoolExecutor(max(1, len(served)), "judges") as pool:
+            waited_for = [pool.submit(reward.score, generation, stage) for reward in served]
+            said = {
+                reward.name: _numbers(reward, generation, stage)
+                for reward in self.stages[stage]
+                if not isinstance(reward, JudgedReward)
+            }
+            said |= {reward.name: one.result() for reward, one in zip(served, waited_for, strict=True)}
+        return {reward.name: said[reward.name] for reward in self.stages[stage]}
 
     def joined(self, generation: Generation, said: Sequence[StageScores]) -> Scores:
         """All stages as one; NaN in what a judge said is `missing`, elsewhere it is a part that the stage does not use."""
@@ -87,6 +106,19 @@ class Ensemble:
                 missing[names.index(name), :, s] = own.isnan()
         failed = torch.stack([torch.from_numpy(output.failed) for output in generation.stages], 1)
         return Scores(names, values, missing, failed)
+
+
+def _numbers(reward: Reward, generation: Generation, stage: int) -> Float[Tensor, " a"]:
+    """An in-process reward's values: NaN is silence about a prompt, and anything else that is NaN is a fault."""
+    values = reward.score(generation, stage)
+    has_words = [not isinstance(reward, Choosy) or reward.has_words_for(prompt) for prompt in generation.prompts]
+    wrong = values.isnan() & torch.tensor(has_words).repeat_interleave(generation.group_size)
+    if wrong.any():
+        raise ValueError(
+            f"The reward {reward.name} gave NaN to {int(wrong.sum())} of {len(values)} answers of stage "
+            f"{generation.stages[stage].name}: its weights or its views hold what is no number; load it anew or leave it out."
+        )
+    return values
 
 
 def build_ensemble(

@@ -14,18 +14,23 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from http.client import HTTPException
 from pathlib import Path
 
 from maquette.posting import RETRIED, TooLong, first_words, post
 from maquette.rewards.judge_cache import JudgeCache
+from maquette.rewards.judge_ledger import Ledger, Refused
 
 Value = dict[str, object]
 Parser = Callable[[str], Value]
 """Takes the judge's text; ValueError where it is no answer to the question."""
 
 LONGEST_WAIT = 30.0
+OWN_FAULT = (400, 413, 422)
+"""Statuses by which a server refuses one question (a filter, a size) and not the next one."""
+REFUSED_IN_A_ROW = 64
+"""Questions without a single answer between them after which a judge that refuses them counts as gone."""
 
 
 class JudgeGone(ValueError):
@@ -83,24 +88,8 @@ class Answer:
     text: str = ""
     missing: str = ""
     cached: bool = False
-
-
-@dataclass
-class Ledger:
-    """Sums since the client was made; `take` hands them out and starts anew."""
-
-    asked: int = 0
-    cached: int = 0
-    missing: int = 0
-    retried: int = 0
-    seconds: float = 0.0
-    tokens_in: int = 0
-    tokens_out: int = 0
-    refused: list[str] = field(default_factory=list)
-    """The words of what could not be read, the newest few."""
-
-    def note(self, text: str) -> None:
-        self.refused = [*self.refused[-7:], text[:2000]]
+    refused: bool = False
+    """The server would not take the question."""
 
 
 class JudgeClient:
@@ -119,42 +108,63 @@ class JudgeClient:
         self.ledger = Ledger()
         self._load = dict.fromkeys(settings.addresses, 0)
         self._lock = threading.Lock()
+        self._slots = threading.BoundedSemaphore(settings.concurrency)
+        self._refused_since, self._answered = 0, False
         self._random = random.Random(seed)
 
     def ask(self, questions: Sequence[Question]) -> list[Answer]:
-        """Raises `JudgeGone` where nobody answers any more, or the server refuses the request itself."""
+        """Raises `JudgeGone` where nobody answers any more, or every question is refused."""
         begun = time.perf_counter()
         with ThreadPoolExecutor(min(self.settings.concurrency, max(1, len(questions)))) as pool:
             answers = list(pool.map(self._one, questions))
-        self.ledger.seconds += time.perf_counter() - begun
+        refused = [answer for answer in answers if answer.refused]
+        with self._lock:
+            self.ledger.seconds += time.perf_counter() - begun
+            since, answered = self._refused_since, self._answered
+        gone = len(refused) == len(answers) and (not answered or since >= REFUSED_IN_A_ROW)
+        if refused and gone and self.settings.when_gone == "stop":
+            raise JudgeGone(f"The judge {self.settings.model} refuses every question: {refused[0].missing}.")
         return answers
 
     def take(self) -> dict[str, float]:
-        """Numbers for the log since the last call: counts, tokens, cost, seconds, answers a second."""
+        """Numbers for the log since the last call: counts, tokens, cost, seconds, and a request's mean and longest seconds."""
         with self._lock:
-            old, self.ledger = self.ledger, Ledger()
-        own = self.settings
-        cost = (old.tokens_in * own.price_in + old.tokens_out * own.price_out) / 1e6
-        counts = {"asked": old.asked, "cached": old.cached, "missing": old.missing, "retried": old.retried}
-        tokens = {"tokens_in": old.tokens_in, "tokens_out": old.tokens_out, "cost": cost, "seconds": old.seconds}
-        return {name: float(value) for name, value in (counts | tokens).items()}
+            old, self.ledger = self.ledger, Ledger(refused=self.ledger.refused)
+        return old.numbers(self.settings.price_in, self.settings.price_out)
+
+    def refusals(self) -> list[Refused]:
+        """What was not answered since the last call, the newest of it."""
+        with self._lock:
+            old, self.ledger.refused = self.ledger.refused, []
+        return old
 
     def _one(self, question: Question) -> Answer:
         body = request_body(question, self.settings)
-        known = self.cache.get(body) if self.cache else None
-        if known is not None:
+        if known := self._known(body, question):
             with self._lock:
                 self.ledger.asked, self.ledger.cached = self.ledger.asked + 1, self.ledger.cached + 1
-            return Answer(question.parse(known), known, cached=True)
-        answer = self._tried(body, question)
+            return known
+        with self._slots:
+            answer = self._tried(body, question)
         with self._lock:
             self.ledger.asked += 1
+            self._answered = self._answered or not answer.refused
+            self._refused_since = self._refused_since + 1 if answer.refused else 0
             if answer.value is None:
-                self.ledger.missing += 1
-                self.ledger.note(answer.text or answer.missing)
+                self.ledger.note(answer.missing, answer.text)
         if answer.value is not None and self.cache:
             self.cache.put(body, answer.text)
         return answer
+
+    def _known(self, body: bytes, question: Question) -> Answer | None:
+        """The cache's answer; one that cannot be read (any more) is as none."""
+        text = self.cache.get(body) if self.cache else None
+        if text is None:
+            return None
+        try:
+            return Answer(question.parse(text), text, cached=True)
+        except ValueError:
+            return None
 
     def _tried(self, body: bytes, question: Question) -> Answer:
         """The first readable answer; missing where words came that could not be read, gone where none ever came."""
@@ -166,7 +176,9 @@ class JudgeClient:
             try:
                 text = self._post(address, body)
                 return Answer(read(text, question.parse), text)
-            except _Refused as error:
+            except _NotThis as error:
+                return Answer(None, error.text, f"{address}: {error}", refused=error.by_server)
+            except _NotAny as error:
                 raise JudgeGone(f"The judge at {address} refuses the request: {error}.") from error
             except (OSError, HTTPException) as error:
                 last, avoid = f"{address}: {error or type(error).__name__}", address
@@ -201,17 +213,24 @@ class JudgeClient:
         headers = {"Content-Type": "application/json"}
         if self.settings.key_env:
             headers["Authorization"] = f"Bearer {os.environ[self.settings.key_env]}"
+        begun = time.perf_counter()
         try:
             status, raw = post(f"{address.rstrip('/')}/chat/completions", body, headers, self.settings.timeout)
         except TooLong as error:
             raise Unreadable(str(error), "") from error
+        finally:
+            with self._lock:
+                self.ledger.note_request(time.perf_counter() - begun)
         if status in RETRIED:
             raise HTTPException(f"status {status}: {first_words(raw)}")
+        if status in OWN_FAULT:
+            raise _NotThis(f"status {status}: {first_words(raw)}", first_words(raw), by_server=True)
         if status != 200:
-            raise _Refused(f"status {status}: {first_words(raw)}")
+            raise _NotAny(f"status {status}: {first_words(raw)}")
         try:
             reply = json.loads(raw)
-            message = reply["choices"][0]["message"]
+            choice = reply["choices"][0]
+            message, ended = choice["message"], choice.get("finish_reason")
             text = message.get("content")
         except (json.JSONDecodeError, UnicodeDecodeError, KeyError, IndexError, TypeError, AttributeError) as error:
             raise Unreadable("is no chat completion", first_words(raw)) from error
@@ -221,6 +240,8 @@ class JudgeClient:
             self.ledger.tokens_out += int(usage.get("completion_tokens") or 0)
         if not isinstance(text, str) or not text.strip():
             raise Unreadable("is a refusal or empty", str(message.get("refusal") or "(empty)"))
+        if ended == "length":  # what is cut off may still read as numbers, and would be cut off again
+            raise _NotThis(f"the answer is cut off at max_tokens = {self.settings.max_tokens}: {text[-200:]!r}", text)
         return text
 
 
@@ -240,8 +261,16 @@ def read(text: str, parse: Parser) -> Value:
         raise Unreadable(str(error), text) from error
 
 
-class _Refused(Exception):
-    """The server understood and will not: another try would be the same."""
+class _NotThis(Exception):
+    """This question gets no answer, however often it is asked; `text` are the judge's words."""
+
+    def __init__(self, why: str, text: str, by_server: bool = False) -> None:
+        super().__init__(why)
+        self.text, self.by_server = text, by_server
+
+
+class _NotAny(Exception):
+    """The server understood and will not, whatever is asked."""
 
 
 def request_body(question: Question, settings: JudgeSettings) -> bytes:

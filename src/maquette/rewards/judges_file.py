@@ -57,14 +57,18 @@ class Judges:
         folder = self.tree.get("prompts")
         return load_prompt(name, self.folder / folder if folder else PROMPTS)
 
-    def client(self, name: str) -> JudgeClient:
-        """The model that the file gives this question to."""
+    def asked(self, name: str) -> str:
+        """The model, by its name in the file, that this question goes to. ValueError where the file says nothing of it."""
         model = self.tree.get("rewards", {}).get(name)
         if model is None:
             raise ValueError(f"The judges file says nothing of {name}: add it under `rewards:` with the model to ask.")
         if model not in self.tree.get("models", {}):
             raise ValueError(f"The judges file gives {name} to {model!r}, which is not under `models:`.")
-        return self.model(model)
+        return model
+
+    def client(self, name: str) -> JudgeClient:
+        """Of the model that the file gives this question to."""
+        return self.model(self.asked(name))
 
     def levels(self) -> tuple[str, ...]:
         """The models that measure in an evaluation: those under `levels:`, or all. ValueError where there is none, or one unknown."""
@@ -100,6 +104,14 @@ class Judges:
         """Numbers of every model since the last call, as `judge/MODEL/asked` and so on."""
         return {f"judge/{m}/{k}": v for m, client in self.clients.items() for k, v in client.take().items()}
 
+    def refusals(self) -> list[dict[str, str]]:
+        """Judge, reason and words of every question that got no answer since the last call."""
+        return [
+            {"judge": name, "why": refused.why, "text": refused.text}
+            for name, client in self.clients.items()
+            for refused in client.refusals()
+        ]
+
     def _in_process(self, name: str, reduce: Reduce) -> Reward:
         weights = self.tree.get("weights", {})
         backbone = "clip_l14" if name == "clip_aesthetic" else name
@@ -122,10 +134,7 @@ class Judges:
         found = self.scorers.get((weights, tokenizer))
         if found is None:
             places = (str(p) if (p := self._path(name)).exists() else name for name in (weights, tokenizer))
-            try:
-                found = ClipScorer.open(*places, device=device, dtype=dtype)
-            except OSError as error:
-                raise ValueError(f"There is no CLIP at {weights}: {' '.join(str(error).split())[:200]}") from error
+            found = ClipScorer.open(*places, device=device, dtype=dtype)
             self.scorers[weights, tokenizer] = found
         return found
 

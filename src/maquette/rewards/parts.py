@@ -61,6 +61,10 @@ class Parts:
                 values[rows] = torch.stack(each).mean(0)
         return stated(values, output.failed, self.worst)
 
+    def has_words_for(self, prompt: Prompt) -> bool:
+        """Whether it knows a part that is asked for."""
+        return bool(self._readable(prompt))
+
     def _readable(self, prompt: Prompt) -> list[PartSpec]:
         ids = self.scorer.words.encode([spec.name for spec in prompt.parts])
         return [spec for spec, row in zip(prompt.parts, ids, strict=True) if (row > UNKNOWN).any()]

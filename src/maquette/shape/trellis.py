@@ -27,7 +27,8 @@ INSTALL = (
     "TRELLIS is not installed. On a machine with CUDA: "
     "git clone --recurse-submodules https://github.com/microsoft/TRELLIS && cd TRELLIS && "
     ". ./setup.sh --basic --xformers --flash-attn --diffoctreerast --spconv --mipgaussian --kaolin --nvdiffrast && "
-    f"hf download {WEIGHTS}; then put the folder on PYTHONPATH. Without it take mesher=surface, which paints nothing at full size."
+    f"hf download {WEIGHTS}; then put the folder on PYTHONPATH. "
+    "Without it take mesher=surface (--paint surface), which paints nothing at full size."
 )
 RESOLUTION = 64
 CLIP_TOKENS = 77
@@ -59,7 +60,9 @@ class TrellisMesher:
         except ImportError as error:
             raise ValueError(f"{INSTALL} ({error})") from error
         if device.startswith("cuda") and not torch.cuda.is_available():
-            raise ValueError("TRELLIS needs a CUDA device and this machine shows none; take mesher=surface.")
+            raise ValueError(
+                "TRELLIS needs a CUDA device and this machine shows none; take mesher=surface (--paint surface)."
+            )
         pipeline = pipelines.TrellisTextTo3DPipeline.from_pretrained(weights)
         pipeline.to(torch.device(device))
         return cls(pipeline, shapes_at_once=shapes_at_once)

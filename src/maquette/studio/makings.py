@@ -21,7 +21,8 @@ from typing import Any, Literal
 import torch
 from PIL import Image
 
-from maquette.making import Maker, judged
+from maquette.maker import Maker
+from maquette.making import judged
 from maquette.outputs import make_run_folder, write_text, written
 from maquette.rendering.sheets import portraits
 from maquette.shape.files import write_mesh
@@ -79,6 +80,8 @@ class Making:
     id: str
     request: Request
     state: State = "waiting"
+    share: float = 0.0
+    """Of the stage that is being written, how much is."""
     error: str = ""
     stages: list[dict[str, Any]] = field(default_factory=list)
     """By stage its name and, for each answer, `reasoning`, `failed` and `stem` (the name of its files)."""
@@ -128,7 +131,7 @@ class Makings:
         return making
 
     def stop(self, id: str) -> None:
-        """Asks for the end of one that waits (at once) or runs (after its stage); what it has made stays."""
+        """Asks for the end of one that waits (at once) or runs (after its token or stage); what it has made stays."""
         self._asked_to_stop.add(id)
         if future := self._futures.get(id):
             future.cancel()
@@ -170,14 +173,18 @@ class Makings:
 
         def drawn(so_far: Generation) -> None:
             grey = maker.source.stages[len(making.stages)].paint == "grey"
+            making.share = 0.0
             making.stages.append(self._shown(making.id, so_far.stages[-1], grey))
             self._keep(making)
             self._refuse_stopped(making)
 
+        def shown(name: str, done: int, most: int) -> None:
+            making.share = round(done / most, 2)
+            self._refuse_stopped(making)
+
         with clock("make"):
-            generation = maker.answer(
-                wanted.text, answers=wanted.answers, seed=wanted.seed, temperature=wanted.temperature, drawn=drawn
-            )
+            own = {"answers": wanted.answers, "seed": wanted.seed, "temperature": wanted.temperature}
+            generation = maker.answer(wanted.text, **own, drawn=drawn, shown=shown)
         making.warnings = list(generation.warnings)
         with clock("judge"):
             self._judge(making, maker, generation)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from scipy.special import stdtrit
+
 Line = Mapping[str, float | int | None]
 
 WINDOW = 8
@@ -16,17 +18,19 @@ KL_FAR = 0.5
 """Nats a token from the base at which the policy is called far away, if it still grows."""
 GROWTH = 1.5
 """How many times as far as a window ago is growth."""
-PROBES = 3
+UNANSWERED = 0.05
+"""Share of a judge's questions in a step from which missing answers are a trouble."""
+PROBES = 5
 """Looks of the evaluators whose mean is compared: the first so many with the last so many."""
-APART = 2.0
-"""Standard errors by which two reward parts must have moved to be called moved."""
+CHANCE = 0.001
+"""How often two windows of mere noise may be called moved (Welch's t-test, two-sided): a run has many parts, and is looked at often."""
 
 
 def alarms(lines: Sequence[Line]) -> list[str]:
     """One sentence per trouble that the steps so far show, the gravest first; none before two windows of steps are done."""
     if not lines:
         return []
-    found = [_silent(lines[-1])]
+    found = [_silent(lines[-1]), _unanswered(lines[-1])]
     if len(lines) >= 2 * WINDOW:
         found += [rule(lines) for rule in (_overtrained, _runaway, _collapse, _entropy, _diverging)]
     return [text for texts in found for text in texts]
@@ -49,6 +53,22 @@ def _silent(line: Line) -> list[str]:
     return [
         f"No judge said anything about stage {name} in the last step: its scores are all missing." for name in silent
     ]
+
+
+def _unanswered(line: Line) -> list[str]:
+    """Judges that leave many questions open; a reward without words for a prompt is none of them."""
+    found = []
+    for key in line:
+        if not (key.startswith("judge/") and key.endswith("/missing")):
+            continue
+        judge = key.removeprefix("judge/").removesuffix("/missing")
+        asked, missing = float(line.get(f"judge/{judge}/asked") or 0), float(line[key] or 0)
+        if asked and missing / asked >= UNANSWERED:
+            found.append(
+                f"The judge {judge} left {missing:.0f} of its {asked:.0f} questions in the last step unanswered: "
+                "its words are in judge-refusals.jsonl."
+            )
+    return found
 
 
 def _runaway(lines: Sequence[Line]) -> list[str]:
@@ -135,8 +155,14 @@ def direction(before: Sequence[float], now: Sequence[float]) -> int:
     if len(before) < 2 or len(now) < 2:
         return 0
     gap = _mean(now) - _mean(before)
-    noise = (_variance(before) / len(before) + _variance(now) / len(now)) ** 0.5
-    return 0 if abs(gap) <= APART * noise or gap == 0 else (1 if gap > 0 else -1)
+    parts = [_variance(window) / len(window) for window in (before, now)]
+    noise = sum(parts) ** 0.5
+    if not noise:
+        return 0 if gap == 0 else (1 if gap > 0 else -1)
+    # Welch and Satterthwaite: few looks know their own noise badly
+    freedom = sum(parts) ** 2 / sum(part**2 / (len(w) - 1) for part, w in zip(parts, (before, now), strict=True))
+    least = float(stdtrit(freedom, 1 - CHANCE / 2)) * noise
+    return 0 if abs(gap) <= least else (1 if gap > 0 else -1)
 
 
 def _mean(values: Sequence[float]) -> float:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from math import ceil
 from pathlib import Path
@@ -32,8 +32,8 @@ IMAGE_TOKENS = (512 // 28) ** 2 + 2
 """Of a picture of 512 × 512, and the two that frame it."""
 CHARACTERS_PER_TOKEN = 3.5
 """Qwen's tokenizer on English prompts reads about 4; the estimate is on the long side."""
-ANSWER_TOKENS = {"lines": 40.0, "json": 120.0}
-"""What a judge writes; UnifiedReward-Think, which reasons first, about 500."""
+ANSWER_TOKENS = {"lines": 80.0, "json": 120.0}
+"""What a judge writes; UnifiedReward's numbers have 15 digits, a token each; UnifiedReward-Think, which reasons first, about 500."""
 
 
 def plan_full(config: Config) -> str:
@@ -99,14 +99,18 @@ def judge_lines(
     judges = read_judges(Path(config.judges)) if config.judges else None
     answers = config.prompts_per_step * config.group_size
     views = len(CAMERAS[config.cameras].eye)
-    lines, waiting = ["judgements     a step, nothing cached"], 0.0
+    lines = ["judgements     a step, nothing cached"]
+    stages: list[dict[str, float]] = []
     for stage in config.stages:
+        busy: dict[str, float] = {}
         for name, weight in asdict(stage.rewards).items():
             if weight:
                 requests, seconds = ask_cost(name, judges, config, answers, views)
-                waiting += seconds
+                if requests and judges is not None:
+                    busy[judges.asked(name)] = busy.get(judges.asked(name), 0.0) + seconds
                 who = f"{requests} requests" if requests else f"in process, {answers * views} views"
                 lines.append(f"  {stage.name + '/' + name:<28}{who}")
+        stages.append(busy)
     machine, batches = Machine(), ceil(answers / ROWS_AT_ONCE)
     rollouts = batches * decode_seconds(size, load, sum(r + c for _, r, c in lengths))
     tokens = answers * sum(sum(part) for part in lengths)
@@ -116,11 +120,35 @@ def judge_lines(
         f"time           seconds a step on one {machine.name} ({machine.reached_bandwidth:.0%} of its bandwidth,"
     )
     lines[-1] += f" {machine.reached_flops:.0%} of its arithmetic reached; not measured)"
-    lines += [f"  rollouts {rollouts:.0f}, update {update:.0f}, judges {waiting:.0f} on one server each GPU"]
+    alone = dict.fromkeys(name for busy in stages for name in busy)
+    waiting = judging_seconds(stages, dict.fromkeys(alone, 1))
     lines.append(
-        f"  judge servers that take no longer than the rollouts: {max(1, ceil(waiting / rollouts)) if waiting else 0}"
+        f"  rollouts {rollouts:.0f}, update {update:.0f}, judges {waiting:.0f} with one server (a GPU) a model"
     )
+    servers = servers_that_keep_up(stages, rollouts)
+    said = ", ".join(f"{count} of {name}" for name, count in servers.items()) or "none"
+    lines.append(f"  judge servers that take no longer than the rollouts: {said}")
     return lines
+
+
+def judging_seconds(stages: Sequence[Mapping[str, float]], servers: Mapping[str, int]) -> float:
+    """How long a step waits for its judges: stage after stage, its models at the same time, each model's work shared by its servers.
+
+    `stages` has one server's seconds by model, for each stage.
+    """
+    return sum(max((busy[name] / servers[name] for name in busy), default=0.0) for busy in stages)
+
+
+def servers_that_keep_up(stages: Sequence[Mapping[str, float]], budget: float) -> dict[str, int]:
+    """By model, the fewest servers with which a step's judging takes at most `budget` seconds, each added where it saves most."""
+    servers = dict.fromkeys((name for busy in stages for name in busy), 1)
+    while judging_seconds(stages, servers) > budget:
+        more = {name: judging_seconds(stages, servers | {name: servers[name] + 1}) for name in servers}
+        least = min(more.values())
+        # where several models are equally slow, no single server helps: the busiest of them gets it
+        tied = [name for name, seconds in more.items() if seconds == least]
+        servers[max(tied, key=lambda name: max(busy.get(name, 0.0) / servers[name] for busy in stages))] += 1
+    return servers
 
 
 def ask_cost(name: str, judges: Judges | None, config: Config, answers: int, views: int) -> tuple[int, float]:

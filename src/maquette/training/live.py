@@ -71,7 +71,8 @@ class Monitor:
 
 
 def table(lines: Sequence[Line], steps: int, left: float) -> Table:
-    """Step and time; each reward part, what the evaluators last saw, entropies, KL, clip fraction, dropped groups, speed."""
+    """Step and time; each reward part, what the evaluators last saw, entropies, KL, clip fraction, dropped groups, speed;
+    the share of scores that are missing, where any is."""
     last = {key: line[key] for line in lines for key in line if key.startswith("evaluator/")} | dict(lines[-1])
     shown = Table(title=f"step {int(last['step'] or 0) + 1} of {steps}, {duration(left)} left", title_justify="left")
     for name in ("", "now", f"the last {WIDTH} steps"):
@@ -89,9 +90,9 @@ def rows(last: Line) -> list[tuple[str, str]]:
     """What the table shows of a step, in order: labels and keys, those that the step has."""
     grouped = [
         key
-        for prefix in ("reward/", "evaluator/", "variety/", "entropy/", "failed/")
+        for prefix in ("reward/", "evaluator/", "variety/", "entropy/", "failed/", "missing/")
         for key in last
-        if key.startswith(prefix)
+        if key.startswith(prefix) and (prefix != "missing/" or last[key])
     ]
     single = ["kl", "clip_fraction", "dynamic/dropped", "sampler_drift", "outside_mass", "grad_norm", "tokens/total"]
     labels = {"kl": "KL", "clip_fraction": "clip fraction", "dynamic/dropped": "dropped groups"}

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import resource
 import signal
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict
+from hashlib import sha256
 from pathlib import Path
 from types import FrameType
 
@@ -22,7 +24,7 @@ from maquette.generate import most_sampled
 from maquette.outputs import make_run_folder, write_text
 from maquette.policy.model import Policy
 from maquette.rewards.judges_file import read_judges
-from maquette.tracking import Stopwatch, Trackers, open_trackers, provenance, read_metrics, tell
+from maquette.tracking import Stopwatch, Trackers, need_tracker, open_trackers, provenance, read_metrics, tell
 from maquette.training.advantages import mix, returns, stage_advantages
 from maquette.training.averaging import averaged
 from maquette.training.checkpoint import list_checkpoints, load_checkpoint, load_run, save_checkpoint
@@ -36,6 +38,8 @@ from maquette.training.samples import best_of, choose_samples, log_samples, reas
 from maquette.training.update import Learner, make_optimizer, set_learning_rate, update
 from maquette.types import Scores
 
+REFUSALS = "judge-refusals.jsonl"
+"""In a run's folder: step, judge, reason and words of questions without an answer, the newest few of each step and judge."""
 FREE_KEYS = ("steps", "probe_every", "probe_prompts", "sample_every", "checkpoint_every", "keep_checkpoints", "track")
 """May differ when a run is resumed: they change how long it runs and what is written, never a number."""
 
@@ -50,6 +54,7 @@ def train(config: Config, out: Path, *, resume: bool = False, command: str = "")
     """
     processes = Processes.join()
     shared_by(config, processes)
+    processes.first_does(lambda: check_folder(config, out, resume=resume))
     parts = load_parts(config, processes)
     processes.first_does(lambda: prepare_folder(config, out, resume=resume, command=command))
     trained = run(config, parts, out)
@@ -151,10 +156,19 @@ def train_step(
         everybodys = [sample for some in processes.gather(chosen) for sample in some]
         if processes.first:
             log_samples(tracker, out, step, everybodys)
+    write_refusals(out, step, parts)
     seconds = {f"seconds/{name}": value for name, value in clock.seconds.items()}
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
     seen = describe_step(config, collected, processes) | parts.ensemble.costs()
     return seen | probed | collected.numbers | measured | {"lr": rate, "memory_gib": peak} | seconds, collected.state
+
+
+def write_refusals(out: Path, step: int, parts: Parts) -> None:
+    """What judges of any process did not answer in this step, a line each at the end of `REFUSALS`, for people to read."""
+    lines = [line for own in parts.processes.gather(parts.ensemble.refusals()) for line in own]
+    if lines and parts.processes.first:
+        with (out / REFUSALS).open("a") as file:
+            file.writelines(json.dumps({"step": step, **line}) + "\n" for line in lines)
 
 
 def probe(config: Config, parts: Parts, step: int, clock: Stopwatch) -> dict[str, float]:
@@ -191,18 +205,42 @@ def ranking(config: Config, scores: Scores) -> Float64[Tensor, " a"]:
 
 def prepare_folder(config: Config, out: Path, *, resume: bool, command: str = "") -> None:
     """A fresh run folder with its resolved config and provenance, or a known one whose config is the same."""
-    resolved = out / "config.yaml"
+    check_folder(config, out, resume=resume)
+    write_text(out / "config.yaml", dump_config(config))
+    if not resume:
+        record = dict(provenance(command)) | _read_from(config)
+        write_text(out / "provenance.yaml", yaml.safe_dump(record, sort_keys=False))
+
+
+def check_folder(config: Config, out: Path, *, resume: bool) -> None:
+    """ValueError, before anything is loaded, where this run cannot begin or go on in that folder, or lacks a package to be tracked."""
+    resolved, record = out / "config.yaml", out / "provenance.yaml"
+    for name in config.track:
+        need_tracker(name)
     if resume and not resolved.is_file():
         raise ValueError(f"There is no run to resume in {out}: config.yaml is missing.")
     if resume:
         _refuse_changes(yaml.safe_load(resolved.read_text()), yaml.safe_load(dump_config(config)), out)
+        before = yaml.safe_load(record.read_text()) if record.is_file() else {}
+        for what, now in _read_from(config).items():
+            if before.get(what, now) != now:
+                raise ValueError(
+                    f"The {what} of the run in {out} were {before[what]}, and are {now} now: a resumed run keeps them. "
+                    "Put the file back as it was, or begin a run of its own."
+                )
     elif resolved.exists():
         raise ValueError(f"{out} holds a run already; resume it with --resume {out}, or choose another --out.")
     make_run_folder(out)
-    write_text(resolved, dump_config(config))
-    if not resume:
-        judges = {"judges": read_judges(Path(config.judges)).record()} if config.judges else {}
-        write_text(out / "provenance.yaml", yaml.safe_dump(dict(provenance(command)) | judges, sort_keys=False))
+
+
+def _read_from(config: Config) -> dict[str, object]:
+    """What a run's files say, for its record: judges with their prompts' digests, and the digest of a prompt file."""
+    found: dict[str, object] = {}
+    if config.judges:
+        found["judges"] = read_judges(Path(config.judges)).record()
+    if Path(config.prompts).is_file():
+        found["prompts"] = f"{config.prompts}, SHA-256 {sha256(Path(config.prompts).read_bytes()).hexdigest()[:16]}"
+    return found
 
 
 def _refuse_changes(before: dict[str, object], now: dict[str, object], out: Path) -> None:

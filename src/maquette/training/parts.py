@@ -12,17 +12,16 @@ from torch import nn
 
 from maquette.codec.voxel_codec import VoxelCodec
 from maquette.config import Config, PolicyConfig
-from maquette.gaussian_views import GaussianPainter
+from maquette.gaussian_views import GaussianPainter, open_mesher
+from maquette.policy.devices import check_device
 from maquette.policy.lockstep import LockstepEngine
-from maquette.policy.model import Policy, open_policy, reference_of
+from maquette.policy.model import Policy, codec_of, open_policy, reference_of
 from maquette.policy.served_engine import ServedVllmEngine, ServerSettings
 from maquette.policy.vllm_engine import VllmEngine
 from maquette.prompts.sets import load_prompts
 from maquette.protocols import Mesher, RolloutEngine
 from maquette.rendering.cameras import CAMERAS
 from maquette.rewards.ensemble import Ensemble, build_ensemble
-from maquette.shape.surface import SurfaceMesher
-from maquette.shape.trellis import TrellisMesher
 from maquette.training.advantages import ADVANTAGES
 from maquette.training.checkpoint import ALONE
 from maquette.training.distributed import Processes
@@ -66,6 +65,7 @@ def load_parts(config: Config, processes: Processes = ALONE) -> Parts:
     mesher, painter = open_mesher(config.mesher)
     own = config.policy
     device = own.device if processes.count == 1 else str(processes.device)
+    check_device(device)
     policy = open_policy(
         config.model,
         device=device,
@@ -76,12 +76,7 @@ def load_parts(config: Config, processes: Processes = ALONE) -> Parts:
         seed=config.seed,
     )
     quick = device == "cpu" and config.optimiser.precision == "bfloat16"
-    codec = VoxelCodec.load(config.codec, device, bfloat16=quick)
-    if policy.codebook_size != codec.codebook_size:
-        raise ValueError(
-            f"The model {config.model} writes {policy.codebook_size} codes, the codec {config.codec} reads "
-            f"{codec.codebook_size}: take the codec that the model was trained with."
-        )
+    codec = codec_of(policy, config.codec, device, bfloat16=quick)
     needs_reference = config.algorithm.kl != "none" and config.algorithm.kl_beta > 0
     return Parts(
         policy=policy,
@@ -96,14 +91,6 @@ def load_parts(config: Config, processes: Processes = ALONE) -> Parts:
         processes=processes,
         probe=open_probe(config),
     )
-
-
-def open_mesher(name: Literal["surface", "trellis", "trellis-gaussians"]) -> tuple[Mesher, GaussianPainter | None]:
-    """Who makes meshes, and who paints where that is not the mesher."""
-    if name == "surface":
-        return SurfaceMesher(), None
-    trellis = TrellisMesher.open()
-    return (trellis, None) if name == "trellis" else (SurfaceMesher(), GaussianPainter(trellis))
 
 
 def open_engine(

@@ -75,7 +75,8 @@ async function follow() {
 function draw(making) {
   const { request } = making, doing = { waiting: "waits its turn", running: "at work", failed: "failed", stopped: "stopped", done: "" }[making.state];
   const tag = el("p", { className: "tag" }, el("span", {}, [request.model, `seed ${request.seed}`, request.temperature && `temperature ${request.temperature}`].filter(Boolean).join(" · ")));
-  if (doing) tag.append(el("span", { className: open(making) ? "waits" : "" }, doing));
+  if (doing && making.state === "running") tag.append(el("span", { className: "waits" }, making.share ? `${making.stages.length ? "next stage" : "first stage"} ${Math.round(100 * making.share)} %` : doing));
+  else if (doing) tag.append(el("span", { className: open(making) ? "waits" : "" }, doing));
   if (making.state === "done") tag.append(el("span", {}, Object.entries(making.seconds).map(([what, s]) => `${what} ${s.toFixed(1)} s`).join(" · ")));
   if (open(making)) tag.append(el("button", { onclick: () => call("/api/makings/" + making.id, { method: "DELETE" }).then(follow) }, "Stop"));
   else tag.append(el("button", { onclick: () => { $("text").value = request.text; $("model").value = request.model; $("count").value = request.answers; $("seed").value = request.seed + 1; $("temperature").value = request.temperature ?? ""; $("text").focus(); } }, "Ask again with another seed"));
