@@ -79,15 +79,13 @@ def report(
     print(f"→ {write_report(out, systems, title=title, runs=runs)}")
 
 
-def leaderboard(
-    places: Positional[tuple[Path, ...]], out: Path = Path("leaderboard.md"), rank_by: str = "alignment"
-) -> None:
+def leaderboard(places: Positional[tuple[Path, ...]], out: Path = Path("leaderboard.md"), rank_by: str = "") -> None:
     """Many evaluations as one leaderboard: a table per suite and way of measuring.
 
     Args:
         places: Folders that hold evaluations, at any depth.
         out: The .md to write; a .json of the same lies beside it.
-        rank_by: The measure that orders it.
+        rank_by: The measure that orders it; by default the small evaluators' alignment where they know the words, else CLIP or a judge.
     """
     from maquette.evaluation.leaderboard import write_leaderboard
     from maquette.outputs import output_file

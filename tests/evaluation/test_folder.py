@@ -15,7 +15,7 @@ from maquette.evaluation import report, systems
 from maquette.evaluation.answers import folder_system, in_unit_cube, mesh_files
 from maquette.evaluation.leaderboard import build_boards, find_evaluations, write_leaderboard
 from maquette.evaluation.networks import DualEncoder, Evaluators, Recogniser
-from maquette.evaluation.references import Reference
+from maquette.evaluation.references import Reference, of_file
 from maquette.evaluation.report import write_report
 from maquette.evaluation.results import Evaluation, load_evaluation
 from maquette.evaluation.run import evaluate
@@ -29,6 +29,7 @@ PROMPTS = tuple(
     Prompt(f"p{i}", text, "spatial" if i < 3 else "rare", "box", (PartSpec("lid", 1, "red"),))
     for i, text in enumerate(("a red box", "a tall box", "a flat box", "a ball", "a cone", "a broken file"))
 )
+ASSETS = Path(__file__).resolve().parents[3] / "shared" / "assets"
 SHAPES = (
     trimesh.creation.box((1, 1, 1)),
     trimesh.creation.box((0.4, 0.4, 1)),
@@ -156,6 +157,24 @@ def test_folders_that_answer_nothing_or_twice_are_refused(meshes, tmp_path: Path
     assert not is_mesh_folder(str(tmp_path))
 
 
+@pytest.mark.skipif(not ASSETS.is_dir(), reason="the real meshes of ../shared/assets are not here")
+def test_a_folder_of_real_meshes_and_a_table_of_their_words_is_enough(evaluators, tmp_path: Path, monkeypatch):
+    monkeypatch.setattr(systems, "load_evaluators", lambda: evaluators)
+    rows = [json.loads(line) for line in (ASSETS / "index.jsonl").read_text().splitlines()][::20]
+    (tmp_path / "theirs").mkdir()
+    for row in rows:
+        (tmp_path / "theirs" / f"{row['name']}.glb").write_bytes((ASSETS / row["file"]).read_bytes())
+    table = "".join(f"{row['name']},{row['words']},{row['file'].split('/')[0]}\n" for row in rows)
+    (tmp_path / "assets.csv").write_text("id,text,category\n" + table)
+    done = evaluate_named(str(tmp_path / "theirs"), str(tmp_path / "assets.csv"), tmp_path / "e")
+    assert len(rows) > 5 and not any(r.failed for r in done.objects)
+    assert [(r.id, r.text) for r in done.objects] == [(row["name"], row["words"]) for row in rows]
+    assert all(r.quality["triangles"] > 0 and -1 <= r.alignment <= 1 for r in done.objects)
+    assert write_report(tmp_path / "r.html", [tmp_path / "e"], title="Assets").read_text().count('"mesh":"e') == len(
+        rows
+    )
+
+
 def suite_file(folder: Path, ids: tuple[str, ...]) -> str:
     path = folder / "suite.csv"
     path.write_text("id,text\n" + "".join(f"{id},a thing called {id}\n" for id in ids))
@@ -193,6 +212,84 @@ def test_several_answers_of_another_s_system_say_how_much_they_vary(evaluators, 
     write_mesh(mesh_of(ball), folder / "p1" / "1.ply")
     with pytest.raises(ValueError, match=r"two answers to p1: p1/1\.ply and p1\.glb"):
         mesh_files(folder)
+
+
+def test_colours_are_not_held_against_an_answer_where_the_object_meant_has_none(evaluators, tmp_path: Path):
+    """References of bare shapes: were they drawn grey beside coloured answers, a system without colours would be the nearest."""
+    meant = {}
+    for i, shape in enumerate(SHAPES):
+        bare = mesh_of(shape)
+        write_mesh(Mesh(bare.vertices, bare.faces), tmp_path / f"meant-{i}.ply")
+        meant[f"p{i}"] = of_file(tmp_path / f"meant-{i}.ply")
+    assert not meant["p0"].painted() and references()["p0"].painted()
+    found = []
+    for name, color in (("red", (0.8, 0.1, 0.1)), ("grey", None)):
+        (tmp_path / name).mkdir()
+        for i, shape in enumerate(SHAPES):
+            one = mesh_of(shape)
+            paint = None if color is None else np.tile(np.array(color, np.float32), (len(one.vertices), 1))
+            write_mesh(Mesh(one.vertices * np.float32([1, 1, 1.3]), one.faces, paint), tmp_path / name / f"p{i}.ply")
+        done = evaluate(
+            folder_system(tmp_path / name, PROMPTS[:5]), PROMPTS[:5], name=name, suite="boxes", references=meant,
+            evaluators=evaluators, out=tmp_path / f"e-{name}",
+        )  # fmt: skip
+        found.append(done.kernel_distance)
+    assert found[0] == found[1] and math.isfinite(found[0].value)
+    record = done.provenance["distances"]["kernel distance"]
+    assert record["references without paint"].startswith("5,") and record["pairs of one prompt left out"] == 5
+
+
+def test_measures_that_cannot_read_a_suite_are_named_and_rank_nothing(measured, tmp_path: Path):
+    _, out = measured
+    data = json.loads((out / "evaluation.json").read_text())
+    assert data["provenance"]["known to the evaluators"]["words"] == pytest.approx(13 / 16)
+
+    def board(folder: str, shares: dict, **change: float) -> dict:
+        for name, shift in (("zeta", 0.3), ("alpha", 0.0)):
+            place = tmp_path / folder / name
+            place.mkdir(parents=True)
+            rows = [row | {"alignment": row["alignment"] + shift} | change for row in data["objects"]]
+            rows = [row | {"clip": row["clip"] + shift} if "clip" in change else row for row in rows]
+            notes = data["provenance"] | {
+                "known to the evaluators": data["provenance"]["known to the evaluators"] | shares
+            }
+            (place / "evaluation.json").write_text(
+                json.dumps(data | {"system": name, "objects": rows, "provenance": notes})
+            )
+        path = write_leaderboard(tmp_path / folder / "board.md", [tmp_path / folder])
+        (found,) = json.loads(path.with_suffix(".json").read_text())
+        return found | {"text": path.read_text(), "order": [system["system"] for system in found["systems"]]}
+
+    read = board("read", {})
+    assert read["ranked by"] == "alignment" and read["order"] == ["zeta", "alpha"] and read["notes"] == []
+    unread = board("unread", {"words": 0.65, "part names": 0.42})
+    warning = (
+        "On boxes the small evaluators know 65% of the words, 42% of the part names: text alignment, attribute accuracy"
+    )
+    assert unread["ranked by"] is None and unread["order"] == ["alpha", "zeta"] and warning in unread["text"]
+    assert "Not ranked, in order of name" in unread["text"] and "zeta −" not in unread["text"]
+    clip = board("clip", {"words": 0.65}, clip=20.0)
+    assert (
+        clip["ranked by"] == "clip" and clip["order"] == ["zeta", "alpha"] and "Ranked by CLIP score." in clip["text"]
+    )
+    asked = build_boards([tmp_path / "unread" / name for name in ("alpha", "zeta")], rank_by="alignment")
+    assert [entry.system for entry in asked[0].systems] == ["zeta", "alpha"] and warning in asked[0].notes[0]
+    page = write_report(tmp_path / "r.html", [tmp_path / "unread" / "zeta"], title="T")
+    assert all(warning in path.read_text() for path in (page, page.with_suffix(".md"), page.with_suffix(".json")))
+
+
+def test_systems_of_several_seeds_differ_only_where_another_training_would(measured, tmp_path: Path):
+    """Two systems of three seeds whose means differ by less than their seeds do: over objects alone they would be told apart."""
+    _, out = measured
+    data = json.loads((out / "evaluation.json").read_text())
+    for name, shifts in (("one", (0.0, 0.3, 0.6)), ("other", (-0.2, 0.1, 0.4))):
+        for seed, shift in enumerate(shifts):
+            place = tmp_path / f"{name}-{seed}"
+            place.mkdir()
+            rows = [row | {"alignment": row["alignment"] + shift} for row in data["objects"]]
+            (place / "evaluation.json").write_text(json.dumps(data | {"system": name, "seed": seed, "objects": rows}))
+    text = write_leaderboard(tmp_path / "board.md", [tmp_path]).read_text()
+    assert "one − other: 0.200" in text and "they cannot be told apart." in text and "p = " not in text
 
 
 def test_prompts_that_would_share_a_file_are_refused(meshes, evaluators, tmp_path: Path):

@@ -148,3 +148,24 @@ def test_the_damage_ladder_never_climbs():
     scores = [f_score(clean, d) for d in damaged]
     assert distances == sorted(distances) and scores == sorted(scores, reverse=True)
     assert distances[0] == 0 and scores[0] == 1 and scores[-1] < 0.5
+
+
+def test_more_damage_to_mesh_and_colour_never_scores_better():
+    """By measure: colours turned voxel by voxel, splinters beside the ball, a ball pushed into the box, triangles taken away."""
+    rng = np.random.default_rng(2)
+    order, paint = rng.random((8, 8, 8)), rng.random((8, 8, 8, 3)).astype(np.float32)
+    whole = np.ones((8, 8, 8), bool)
+    turned = [np.where((order < share)[..., None], paint[..., [1, 2, 0]], paint) for share in (0.0, 0.2, 0.5, 1.0)]
+    errors = [color_error(color, whole, Voxels(whole[None], paint[None])) for color in turned]
+    assert errors[0] == 0 and errors == sorted(errors) and len(set(errors)) == 4
+    splintered = [BALL]
+    for i in range(3):
+        chip = Mesh(0.2 * BALL.vertices + np.float32([2 + i, 0, 0]), BALL.faces)
+        splintered.append(both(splintered[-1], chip))
+    shares = [mesh_quality(mesh).largest_share for mesh in splintered]
+    assert shares == sorted(shares, reverse=True) and len(set(shares)) == 4
+    pushed = [both(BOX, Mesh(BALL.vertices + np.float32([x, 0.03, 0.07]), BALL.faces)) for x in (1.0, 0.85, 0.7)]
+    crossing = [mesh_quality(mesh).intersecting for mesh in pushed]
+    assert crossing[0] == 0 and crossing == sorted(crossing) and len(set(crossing)) == 3
+    tight = [mesh_quality(Mesh(BALL.vertices, BALL.faces[n:])).watertight for n in (0, 1, 20)]
+    assert tight == [True, False, False]

@@ -1,5 +1,7 @@
 """Distances against independent loops, laws and hand-worked numbers."""
 
+import math
+
 import numpy as np
 import pytest
 from scipy.linalg import sqrtm
@@ -17,6 +19,7 @@ from maquette.evaluation.metrics import (
     paired_test,
 )
 from maquette.evaluation.run import unit_scale
+from maquette.evaluation.seeds import compared
 
 
 def loop_mmd(x: np.ndarray, y: np.ndarray) -> float:
@@ -130,8 +133,11 @@ def test_blocks_keep_the_distance_unbiased_and_say_so_in_the_record():
     assert cut == pytest.approx(whole, rel=0.25) and cut != whole
     assert kernel_record(x, y, subset=20) == {
         "kernel": "polynomial", "degree": 3, "gamma": "1/d", "coef0": 1.0, "estimator": "unbiased squared MMD, x100",
-        "d": 6, "rows": [90, 80], "subset": 20, "subsets": 5,
+        "d": 6, "rows": [90, 80], "pairs of one prompt left out": 0, "subset": 20, "subsets": 5,
     }  # fmt: skip
+    partners = np.full(80, -1)
+    partners[:2] = 5, 7
+    assert kernel_record(x, y, partners=partners)["pairs of one prompt left out"] == 2
     null = [kernel_distance(rng.normal(size=(40, 5)), rng.normal(size=(40, 5)), subset=10) for _ in range(80)]
     assert abs(np.mean(null)) < 3 * np.std(null) / np.sqrt(80)
 
@@ -189,6 +195,20 @@ def test_intervals_over_seeds_are_wider_than_over_objects_alone():
     nested, plain = bootstrap_nested(runs), bootstrap_mean(runs.mean(0))
     assert nested.value == pytest.approx(plain.value)
     assert nested.high - nested.low > 2 * (plain.high - plain.low)
+
+
+def test_two_systems_of_three_trainings_are_told_apart_one_time_in_twenty_by_chance():
+    rng = np.random.default_rng(14)
+    told = 0
+    for _ in range(150):
+        objects = rng.normal(size=40)
+        sides = [objects + rng.normal(size=(3, 1)) + 0.3 * rng.normal(size=(3, 40)) for _ in range(2)]
+        test = compared(*sides)
+        told += test.difference.low > 0 or test.difference.high < 0
+        assert math.isnan(test.p_value)
+    assert told <= 15
+    alone = compared(objects[None] + 1.0, objects[None])
+    assert alone == paired_test(objects + 1.0, objects)
 
 
 def test_the_published_similarity_is_no_distance():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from importlib.util import find_spec
 from pathlib import Path
@@ -104,7 +105,20 @@ def test_everything_under_one_protocol_with_its_record(weights: Path):
     assert "it needs 5000 of each" in str(record["FD dino"])
     numbers = compat_numbers(gathered)
     assert set(numbers) == {f"{CROSS_KERNEL}, dino", GREY_CLIP} and 0 < numbers[f"{CROSS_KERNEL}, dino"] <= 1
+    assert record["KD dino"]["pairs of one prompt left out"] == 2  # type: ignore[index]
+    assert record["KD dino"]["a row"] == "one object, the mean over its views"  # type: ignore[index]
     assert gathered.grey_clip[1] == 0.0 and len(gathered.grey_clip) == 2  # the failed answer counts
+
+
+def test_a_reference_without_paint_is_compared_in_shape_alone(weights: Path):
+    networks = Pretrained(extractors=(Dinov2Features.load(weights / "dino"),), protocol=PROTOCOLS["trellis"])
+    seen = []
+    for painted in (True, False):
+        meant = {k: dataclasses.replace(r, painted=lambda p=painted: p) for k, r in references().items()}
+        gathered = Gathered()
+        look(networks, PROMPTS, [RED, BLUE], np.array([False, False]), meant, gathered)
+        seen.append(np.abs(np.subtract(*gathered.answers["dino"])).max())
+    assert seen[0] > 1e-3 and seen[1] == 0 and gathered.bare == {"dino": 2}
 
 
 def test_a_backbone_goes_by_the_name_that_it_is(weights: Path):

@@ -10,6 +10,7 @@ import pytest
 from PIL import Image
 
 from maquette.evaluation.protocols import PROTOCOLS, cameras_for, protocol, reference_cameras
+from maquette.evaluation.references import of_file
 from maquette.rendering.rasterise import render
 from maquette.shape.files import read_mesh
 
@@ -42,6 +43,12 @@ def test_the_reference_cameras_see_what_the_reference_pictures_show():
         seen, meant = views.mask[0, i], np.asarray(picture)[..., 3] > 127
         overlap.append((seen & meant).sum() / (seen | meant).sum())
     assert min(overlap) > 0.8, overlap
+
+
+@needs_sample
+def test_a_mesh_with_texture_coordinates_and_no_picture_states_no_colour():
+    assert read_mesh(ROSE / "mesh.ply").color is None
+    assert not of_file(ROSE / "mesh.ply").painted()
 
 
 def write(path: Path, eye: list[float], back: list[float], angle: float = 0.7, more: list | None = None) -> Path:

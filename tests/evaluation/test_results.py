@@ -111,6 +111,14 @@ def test_judges_stand_beside_each_other_with_what_they_left_out():
     assert panel(evaluation("base", 0.0)) == []
 
 
+def test_what_the_published_script_computes_stands_in_the_text_too(tmp_path: Path):
+    save_evaluation(
+        dataclasses.replace(evaluation("base", 0.0), compat={"compat-3dgen-r1: a similarity": 0.25}), tmp_path
+    )
+    text = write_report(tmp_path / "report.html", [tmp_path], title="T").with_suffix(".md").read_text()
+    assert "What the published script computes of base" in text and "- compat-3dgen-r1: a similarity: 0.2500" in text
+
+
 def test_the_page_and_its_twins_hold_failures_and_the_judges_words(tmp_path: Path):
     save_evaluation(judged_evaluation(), tmp_path)
     page = write_report(tmp_path / "report.html", [tmp_path], title="T")

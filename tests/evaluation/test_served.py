@@ -13,10 +13,13 @@ import yaml
 
 from maquette.cli_measuring import evaluate
 from maquette.evaluation.asking import another
+from maquette.evaluation.extractors import ClipScore
 from maquette.evaluation.judges import ask_judge
+from maquette.evaluation.pretrained import Pretrained
 from maquette.evaluation.report import write_report
 from maquette.evaluation.results import load_evaluation
-from maquette.evaluation.served import open_judges, rewarding_models
+from maquette.evaluation.served import open_judges, refuse_rewarding_clip, rewarding_clips, rewarding_models
+from maquette.evaluation.systems import evaluate_named
 from maquette.prompts.sets import load_prompts
 from maquette.rewards.judge_client import JudgeGone
 from maquette.rewards.judges_file import read_judges
@@ -99,6 +102,23 @@ def test_a_model_that_rewarded_the_run_does_not_measure_it(tmp_path: Path):
     assert list(open_judges(other, run)[0]) == ["org/other"]
     (run / "config.yaml").write_text("steps: 3\n")
     assert rewarding_models(run) == set() == rewarding_models(tmp_path / "nowhere")
+
+
+def test_a_clip_that_rewarded_the_run_does_not_measure_it(tmp_path: Path):
+    path = tmp_path / "judges.yaml"
+    path.write_text("weights: {clip: openai/clip-vit-base-patch32, clip_l14: l14, clip_aesthetic: head.pth}\n")
+    first, run = tmp_path / "first", tmp_path / "run"
+    for folder, model, rewards in ((first, "tiny", "{clip: 1}"), (run, first, "{clip_aesthetic: 1}")):
+        (folder / "policy").mkdir(parents=True)
+        stage = f"{{name: fine, instruction: plan-then-fine, sees: [prompt], rewards: {rewards}}}"
+        (folder / "config.yaml").write_text(f"model: {model}\njudges: {path}\nstages: [{stage}]\n")
+    assert rewarding_clips(first) == {"vit-b-32"} and rewarding_clips(run / "policy") == {"vit-b-32", "vit-l-14"}
+    assert rewarding_clips(tmp_path / "nowhere") == set()
+    clip = object.__new__(ClipScore)
+    object.__setattr__(clip, "name", "vit-b-32")
+    with pytest.raises(ValueError, match=r"a CLIP vit-b-32 rewarded .*run: what measures is never what rewards"):
+        evaluate_named(str(run), "mini-dev", tmp_path / "e", networks=Pretrained(clip))
+    refuse_rewarding_clip("open-clip-h-14", run)
 
 
 def test_one_model_under_two_names_is_no_second_opinion(tmp_path: Path):

@@ -309,3 +309,20 @@ def test_what_cannot_be_written_says_why(tmp_path, shape):
     with pytest.raises(ValueError, match="cannot be written"):
         write_mesh(shape, tmp_path / "occupied" / "a.glb")
     assert [p.name for p in tmp_path.iterdir()] == ["occupied"]
+
+
+def test_texture_coordinates_alone_are_no_colour(tmp_path: Path):
+    """trimesh gives such files a dark grey of its own; unpainted things are drawn lighter."""
+    plain = "v 0 0 0\nv 1 0 0\nv 0 1 0\nvt 0 0\nvt 1 0\nvt 0 1\n"
+    (tmp_path / "bare.obj").write_text(plain + "f 1/1 2/2 3/3\n")
+    (tmp_path / "red.mtl").write_text("newmtl red\nKd 1 0 0\n")
+    (tmp_path / "red.obj").write_text("mtllib red.mtl\n" + plain + "usemtl red\nf 1/1 2/2 3/3\n")
+    floats = "".join(f"property float {name}\n" for name in "xyzst")
+    head = f"ply\nformat ascii 1.0\nelement vertex 3\n{floats}"
+    body = (
+        "element face 1\nproperty list uchar int vertex_indices\nend_header\n0 0 0 0 0\n1 0 0 1 0\n0 1 0 0 1\n3 0 1 2\n"
+    )
+    (tmp_path / "bare.ply").write_text(head + body)
+    assert read_mesh(tmp_path / "bare.obj").color is None and read_mesh(tmp_path / "bare.ply").color is None
+    red = read_mesh(tmp_path / "red.obj").color
+    assert red is not None and np.allclose(red, [1, 0, 0], atol=0.01)

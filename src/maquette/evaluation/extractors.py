@@ -134,10 +134,24 @@ def _need_folder(folder: Path, what: str, origin: str) -> None:
         )
 
 
+def backbone_of(weights: str) -> str:
+    """The backbone's name of a CLIP by its folder's geometry, or by the name that it is published under; else the place itself."""
+    published = {origin: name for name, origin in CLIP_BACKBONES.items()}
+    if weights in published:
+        return published[weights]
+    shapes = {shape: name for name, shape in TOWERS.items()}
+    return shapes.get(_tower(Path(weights)), weights) if (Path(weights) / "config.json").is_file() else weights
+
+
+def _tower(folder: Path) -> tuple[int, int]:
+    """Width and patch of a CLIP's vision tower."""
+    tower = transformers.CLIPConfig.from_pretrained(folder, local_files_only=True).vision_config
+    return tower.hidden_size, tower.patch_size
+
+
 def _check_tower(name: str, folder: Path) -> None:
     """ValueError where a known backbone's name is given to weights of another geometry."""
-    tower = transformers.CLIPConfig.from_pretrained(folder, local_files_only=True).vision_config
-    found, meant = (tower.hidden_size, tower.patch_size), TOWERS.get(name)
+    found, meant = _tower(folder), TOWERS.get(name)
     if meant and found != meant:
         raise ValueError(
             f"{folder} holds a CLIP of width {found[0]} with patches of {found[1]}, but {name} has {meant[0]} and {meant[1]}: "

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Float, Int
-from scipy.stats import t as student
 
 KERNEL = {"kernel": "polynomial", "degree": 3, "gamma": "1/d", "coef0": 1.0, "estimator": "unbiased squared MMD, x100"}
 """Bińkowski et al. 2018, arXiv 1801.01401. This goes into every record that holds a kernel distance."""
@@ -71,20 +69,6 @@ def bootstrap_nested(values: Float[np.ndarray, "s n"], *, seed: int = 0, rounds:
     means = np.stack([values[r][:, c].mean() for r, c in zip(rows, columns, strict=True)])
     low, high = np.percentile(means, [2.5, 97.5])
     return Interval(float(values.mean()), float(low), float(high), objects)
-
-
-def seeds_interval(values: Float[np.ndarray, " s"]) -> Interval:
-    """The mean over s trainings with Student's 95 % interval, which is right for three of them too; one has none (NaN)."""
-    if len(values) < 2:
-        return Interval(float(values.mean()), math.nan, math.nan, len(values))
-    half = float(student.ppf(0.975, len(values) - 1) * values.std(ddof=1) / math.sqrt(len(values)))
-    return Interval(float(values.mean()), float(values.mean()) - half, float(values.mean()) + half, len(values))
-
-
-def widened(interval: Interval, other: Interval) -> Interval:
-    """The first, so wide that it holds the second's bounds too; bounds that are NaN hold nothing."""
-    low, high = np.fmin(interval.low, other.low), np.fmax(interval.high, other.high)
-    return Interval(interval.value, float(low), float(high), interval.n)
 
 
 def paired_difference(after: Float[np.ndarray, " n"], before: Float[np.ndarray, " m"], *, seed: int = 0) -> Interval:
@@ -151,12 +135,13 @@ def kernel_distance_interval(
 
 
 def kernel_record(
-    x: Float[np.ndarray, "n d"], y: Float[np.ndarray, "m d"], subset: int = SUBSET
+    x: Float[np.ndarray, "n d"], y: Float[np.ndarray, "m d"], subset: int = SUBSET, *, partners: Partners = None
 ) -> Mapping[str, object]:
     """What a kernel distance was computed with: for the record beside it."""
     return KERNEL | {
         "d": x.shape[1],
         "rows": [len(x), len(y)],
+        "pairs of one prompt left out": 0 if partners is None else int((partners >= 0).sum()),
         "subset": subset,
         "subsets": len(subsets_of(len(x), len(y), subset)),
     }

@@ -62,6 +62,8 @@ class Gathered:
     partners: dict[str, list[int]] = field(default_factory=dict)
     """For each reference the place of its answer."""
     """Means over an object's views, by extractor."""
+    bare: dict[str, int] = field(default_factory=dict)
+    """How many references have no paint, by extractor."""
     grey_clip: list[float] = field(default_factory=list)
     similarity: dict[str, list[float]] = field(default_factory=dict)
     """Of each object's grey views with its reference's views, by extractor."""
@@ -104,7 +106,11 @@ def _features(
     networks: Pretrained, extractor: Extractor, mesh: Mesh, reference: Reference | None, gathered: Gathered
 ) -> None:
     cameras = cameras_for(networks.protocol.features, reference.file if reference else None)
-    seen = extractor.features(_views(mesh, cameras, networks))[0]
+    # Against a reference whose colours nobody knows, an answer's colours are not held: a grey answer would be the nearest.
+    bare = reference is not None and not reference.painted()
+    gathered.bare[extractor.name] = gathered.bare.get(extractor.name, 0) + bare
+    drawn = grey_views([mesh], cameras, networks.protocol.picture_size) if bare else _views(mesh, cameras, networks)
+    seen = extractor.features(drawn)[0]
     gathered.answers.setdefault(extractor.name, []).append(seen.mean(0))
     if reference is None:
         return
@@ -131,7 +137,10 @@ def set_distances(gathered: Gathered, seed: int = 0) -> tuple[dict[str, Interval
             continue
         partners = np.array(gathered.partners[name])
         found[f"KD {name}"] = kernel_distance_interval(x, y, partners=partners, seed=seed)
-        record[f"KD {name}"] = dict(kernel_record(x, y))
+        record[f"KD {name}"] = dict(kernel_record(x, y, partners=partners)) | {
+            "a row": "one object, the mean over its views",
+            "references without paint": f"{gathered.bare.get(name, 0)}, drawn grey like their answers",
+        }
         if len(x) == len(y) >= FEWEST_FOR_FRECHET:
             value = frechet_distance(x, y)
             found[f"FD {name}"] = Interval(value, math.nan, math.nan, len(x))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 
 from maquette.corpus.program import Design
@@ -31,6 +31,8 @@ class Reference:
     """In the unit cube, meshed as answers are where the object is voxels."""
     file: Path | None = None
     """Where it was read from; beside it may lie cameras."""
+    painted: Callable[[], bool] = lambda: True
+    """Whether its colours are known. Where they are not, distances draw the answer without its own."""
 
 
 References = Mapping[str, Reference]
@@ -64,7 +66,13 @@ def of_file(path: Path) -> Reference:
         voxels=lambda resolution: voxelise_solid(read_mesh(path), resolution),
         mesh=partial(_placed_file, path),
         file=path,
+        painted=partial(_is_painted, path),
     )
+
+
+@cache
+def _is_painted(path: Path) -> bool:
+    return read_mesh(path).color is not None
 
 
 def _placed_file(path: Path) -> Mesh:

@@ -11,6 +11,7 @@ from typing import Any
 
 from maquette.evaluation.compact import pack_mesh
 from maquette.evaluation.curves import curves, grouped
+from maquette.evaluation.known import unread
 from maquette.evaluation.panel import panel
 from maquette.evaluation.report_text import report_text
 from maquette.evaluation.results import (
@@ -105,6 +106,7 @@ def _warnings(evaluations: Sequence[Evaluation]) -> list[str]:
         found.append(
             f"The systems answered different numbers of prompts ({sorted(counts)}); paired differences use those that they share."
         )
+    found += unread(evaluations)
     found += [line for e in evaluations for line in _yes_sayers(e)]
     found += [
         f"{e.system} was measured on one prompt: there are no intervals." for e in evaluations if len(e.objects) == 1

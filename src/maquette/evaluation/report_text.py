@@ -23,6 +23,7 @@ def report_text(
     parts += ["## Worst answers by text alignment", *(_worst(e) for e in evaluations)]
     for category in categories:
         parts += [f"## {category}", markdown_table(entries_of([e.only(category) for e in evaluations]))]
+    parts += [part for e in evaluations for part in _compat(e)]
     parts += ["## Provenance", *(_made(e) for e in evaluations)]
     return "\n\n".join(part.strip() for part in parts) + "\n"
 
@@ -60,6 +61,12 @@ def _worst(evaluation: Evaluation) -> str:
         said = "".join(f"; {judge}: {words}" for judge, words in r.words.items() if words)
         lines.append(f"- `{r.id}` {r.text}: {r.alignment:.3f}{', failed' if r.failed else ''}{said}")
     return "\n".join([f"{evaluation.system}:", "", *lines])
+
+
+def _compat(evaluation: Evaluation) -> list[str]:
+    """The published script's numbers, under names that say what they are."""
+    lines = [f"- {name}: {value:.4f}" for name, value in evaluation.compat.items()]
+    return [f"## What the published script computes of {evaluation.system}", "\n".join(lines)] if lines else []
 
 
 def _made(evaluation: Evaluation) -> str:

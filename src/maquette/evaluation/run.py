@@ -25,6 +25,7 @@ from maquette.evaluation.geometry import (
     voxel_iou,
 )
 from maquette.evaluation.judges import Ask, Verdict, variety
+from maquette.evaluation.known import RECORD, known_shares
 from maquette.evaluation.metrics import Interval, kernel_distance_interval, kernel_record
 from maquette.evaluation.networks import COUNTS, Attributes, Evaluators
 from maquette.evaluation.pretrained import Gathered, Pretrained, compat_numbers, look, set_distances
@@ -80,7 +81,7 @@ def evaluate(
         verdicts = ask_all(part, answers, judges or {})
         control += ask_controls(prompts, start, answers, judges or {})
         rows += measure(part, answers, references, evaluators, clip, spread, verdicts)
-        features.append(seen)
+        features.append(comparable(part, answers, references, seen, evaluators))
         for stage, meshes in answers.stages.items():
             write_pictures(part, meshes, out / "pictures" / stage)
         write_meshes(part, answers.meshes, out / "meshes")
@@ -124,6 +125,7 @@ def _notes(
         "clip": networks.clip.name if networks.clip else "",
         "distances": distances,
         "answers per prompt": answers,
+        RECORD: known_shares(prompts, evaluators),
     }
 
 
@@ -134,8 +136,30 @@ def own_distance(
     if min(len(features), len(meant)) < 2:
         return UNKNOWN, f"not computed: it needs at least 2 objects on both sides, not {len(features)} and {len(meant)}"
     reference = reference_features(list(meant.values()), evaluators)
-    record = dict(kernel_record(features, reference)) | {"features": "maquette recogniser, rows of mean square 1"}
-    return kernel_distance_interval(features, reference, partners=np.array(list(meant)), seed=seed), record
+    partners, bare = np.array(list(meant)), sum(not one.painted() for one in meant.values())
+    record = dict(kernel_record(features, reference, partners=partners)) | {
+        "features": "maquette recogniser, rows of mean square 1",
+        "a row": "one object, its six views together",
+        "references without paint": f"{bare}, drawn grey like their answers",
+    }
+    return kernel_distance_interval(features, reference, partners=partners, seed=seed), record
+
+
+def comparable(
+    prompts: Sequence[Prompt],
+    answers: Answers,
+    references: References,
+    seen: Float32[np.ndarray, "a d"],
+    evaluators: Evaluators,
+) -> Float32[np.ndarray, "a d"]:
+    """The answers' features as a distance takes them: drawn without paint where the object meant has none, else grey would be nearest."""
+    bare = [i for i, p in enumerate(prompts) if p.id in references and not references[p.id].painted()]
+    if not bare:
+        return seen
+    found, meshes = seen.copy(), [answers.meshes[i] for i in bare]
+    views = render(meshes, CAMERAS["maquette-6"], size=VIEW_SIZE, antialias=True, paint="grey")
+    found[bare] = unit_scale(evaluators.features(views))
+    return found
 
 
 def measure(

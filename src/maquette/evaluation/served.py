@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -11,7 +11,9 @@ import numpy as np
 import yaml
 from jaxtyping import UInt8
 
+from maquette.config import Config
 from maquette.config_file import load_config
+from maquette.evaluation.extractors import backbone_of
 from maquette.evaluation.judges import LEVELS, PROMPT_VERSION, Ask, level_score, yes_or_no
 from maquette.rewards.judge_client import JudgeClient, Question
 from maquette.rewards.judge_prompts import read_object
@@ -85,15 +87,41 @@ def rewarding_models(run: Path) -> set[str]:
     Those of the runs that it started from count too, and what a run's record says counts even where its judges file was changed since.
     """
     found: set[str] = set()
-    seen: set[Path] = set()
-    while (config := _config_of(run)) and config not in seen:
-        seen.add(config)
-        trained = load_config(config)
+    for config, trained in _trainings(run):
         recorded = _recorded(config.with_name("provenance.yaml"))
         found |= recorded
         if trained.judges and (Path(trained.judges).is_file() or not recorded):
             found |= _named(run, Path(trained.judges))
+    return found
+
+
+def _trainings(run: Path) -> Iterator[tuple[Path, Config]]:
+    """The config of a run, and of those that it started from."""
+    seen: set[Path] = set()
+    while (config := _config_of(run)) and config not in seen:
+        seen.add(config)
+        trained = load_config(config)
+        yield config, trained
         run = Path(trained.model)
+
+
+def refuse_rewarding_clip(backbone: str, run: Path) -> None:
+    """ValueError where a CLIP of that backbone rewarded the policy in the folder `run`, or one that it started from."""
+    if backbone and backbone in rewarding_clips(run):
+        raise ValueError(
+            f"a CLIP {backbone} rewarded {run}: what measures is never what rewards; name weights of another backbone with --clip."
+        )
+
+
+def rewarding_clips(run: Path) -> set[str]:
+    """Backbones of the CLIPs whose scores trained the policy in the folder `run`; the aesthetic score stands on ViT-L/14."""
+    found: set[str] = set()
+    for _, trained in _trainings(run):
+        rewards = [stage.rewards for stage in trained.stages]
+        if any(r.clip_aesthetic for r in rewards):
+            found.add("vit-l-14")
+        if any(r.clip for r in rewards):
+            found.add(backbone_of(str(read_judges(Path(trained.judges)).tree.get("weights", {}).get("clip", ""))))
     return found
 
 

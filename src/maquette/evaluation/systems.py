@@ -19,6 +19,7 @@ from maquette.evaluation.protocols import protocol
 from maquette.evaluation.references import references_of
 from maquette.evaluation.results import Evaluation, file_stem
 from maquette.evaluation.run import evaluate
+from maquette.evaluation.served import refuse_rewarding_clip
 from maquette.generate import generate
 from maquette.policy.devices import best_device
 from maquette.policy.lockstep import LockstepEngine
@@ -156,7 +157,12 @@ def evaluate_folder(
 
 
 def evaluate_named(name: str, suite: str, out: Path, *, seed: int = 0, answers: int = 1, **settings: Any) -> Evaluation:
-    """Evaluate what every command calls by that name, or a folder of meshes; `settings` as both take them."""
+    """Evaluate what every command calls by that name, or a folder of meshes; `settings` as both take them.
+
+    ValueError, before any time is spent, where the CLIP that is to measure rewarded it.
+    """
+    networks = settings.get("networks")
+    refuse_rewarding_clip(networks.clip.name if networks and networks.clip else "", Path(name))
     if is_mesh_folder(name):
         return evaluate_folder(Path(name), suite, out, seed=seed, answers=answers, **settings)
     own = source_of(name)

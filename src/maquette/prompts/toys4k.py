@@ -34,7 +34,7 @@ def toys4k_folder(name: str) -> Path:
 
 
 def read_toys4k(name: str) -> tuple[Prompt, ...]:
-    """One prompt per object, however many tables name it: its longest caption, which is the first of its list.
+    """One prompt per object, however many tables name it: the first caption of its list, the longest as those tables have them.
 
     ValueError: no table, two tables that disagree about an object, or a caption that cannot be read.
     """

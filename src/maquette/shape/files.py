@@ -194,6 +194,8 @@ def _from_trimesh(geometry: trimesh.Trimesh, world: np.ndarray, name: str) -> Pr
     if material is None:
         return Primitive(name, vertices, faces)
     picture = material.baseColorTexture
+    if picture is not None and np.array_equal(picture, trimesh.visual.material.empty_material().image):
+        return Primitive(name, vertices, faces)  # trimesh's own grey, for texture coordinates without a picture
     # OBJ's diffuse colour is on the screen's scale, not the light's; under a picture exporters leave it at grey.
     factor = np.ones(3) if picture is not None else to_linear(np.asarray(material.baseColorFactor[:3]) / 255.0)
     uv = None if visual.uv is None else np.stack([visual.uv[:, 0], 1 - visual.uv[:, 1]], axis=1)

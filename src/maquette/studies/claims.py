@@ -12,8 +12,9 @@ import numpy as np
 from jaxtyping import Float
 
 from maquette.evaluation.entries import matrix, shared_ids
-from maquette.evaluation.metrics import Interval, bootstrap_nested, seeds_interval, widened
+from maquette.evaluation.metrics import Interval, bootstrap_nested
 from maquette.evaluation.results import MEASURES, Evaluation
+from maquette.evaluation.seeds import seeds_interval, widened
 from maquette.studies.grid import FEWEST_SEEDS, REWARDS_PAID, Claim
 
 Found = Mapping[str, Mapping[int, Evaluation]]
