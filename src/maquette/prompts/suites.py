@@ -19,6 +19,7 @@ from maquette.corpus.program import Design
 from maquette.corpus.rasterise import voxelise_design
 from maquette.corpus.records import prompt_of
 from maquette.corpus.splits import designs
+from maquette.outputs import write_text
 from maquette.prompts.sets import SHIPPED, prompt_to_json
 from maquette.types import Prompt
 
@@ -104,7 +105,7 @@ def write_suites(folder: Path = SHIPPED) -> None:
     suites = {"mini": MINI_COUNTS, "mini-dev": DEV_COUNTS, "quickstart": QUICKSTART_COUNTS}
     for name, counts in suites.items():
         rows = build_suite(counts, SEEDS[name], name)
-        (folder / f"{name}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+        write_text(folder / f"{name}.jsonl", "".join(json.dumps(row) + "\n" for row in rows))
 
 
 if __name__ == "__main__":
