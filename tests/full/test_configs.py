@@ -73,12 +73,49 @@ def test_memory_by_hand():
     assert "second copy for the reference" not in parts
     full = memory(size, load, weights="float32", lora_rank=0, checkpointing=True, reference=True)
     assert full["second copy for the reference"] == full["weights"] == pytest.approx(size.total * 4 / 2**30)
+    half = size.layers * size.matrices * 2 / 2**30
+    assert full["decoding: stacked matrices"] == parts["decoding: stacked matrices"] == pytest.approx(half)
+    assert full["decoding: embedding and head"] == pytest.approx(size.tables * 2 / 2**30)
     assert full["gradients and moments"] == pytest.approx(size.text * 12 / 2**30)
     assert memory(size, load, weights="float32", lora_rank=0, checkpointing=True, reference=False, gpus=8)[
         "weights"
     ] == pytest.approx(full["weights"] / 8)
     whole, restricted = (logits_gib(size, 2048, restricted=r) for r in (False, True))
     assert whole / restricted == pytest.approx(159_872 / 8192) and whole * 2**30 == pytest.approx(1.31e9, rel=0.01)
+
+
+def test_the_table_of_the_docs_is_this_arithmetic():
+    lines = (FULL.parents[1] / "docs" / "full-size.md").read_text().split("## Memory and time")[1].splitlines()
+    rows = {
+        cells[1].strip(): [float(x) for x in cells[2:6]]
+        for line in lines[4:]
+        if len(cells := line.split("|")) == 7 and "-" not in cells[2]
+    }
+    settings = (
+        (8, {"weights": "bfloat16", "lora_rank": 32}),
+        (64, {"weights": "bfloat16", "lora_rank": 32}),
+        (64, {"weights": "4bit", "lora_rank": 32}),
+        (16, {"weights": "float32", "lora_rank": 0, "gpus": 8}),
+    )
+    names = {
+        "weights": ["weights"],
+        "reference": ["second copy for the reference"],
+        "gradients and moments": ["gradients and moments"],
+        "decoding: stacked matrices": ["decoding: stacked matrices"],
+        "decoding: embedding and head": ["decoding: embedding and head"],
+        "decoding: keys and values": ["decoding: keys and values"],
+        "activations (checkpointed) and logits": ["activations", "logits of the codes alone"],
+        "codec": ["codec"],
+    }
+    assert set(rows) == {*names, "together"}
+    for column, (answers, own) in enumerate(settings):
+        parts = memory(DecoderSize(), Load(answers, 1600, 6144), checkpointing=True, reference=True, **own)
+        for name, summed in names.items():
+            assert rows[name][column] == pytest.approx(sum(parts.get(one, 0.0) for one in summed), abs=0.051), (
+                name,
+                column,
+            )
+        assert rows["together"][column] == pytest.approx(sum(parts.values()), abs=0.51)
 
 
 def test_eight_answers_by_lora_fit_one_80_gb_gpu():

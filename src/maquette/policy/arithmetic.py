@@ -38,15 +38,24 @@ class DecoderSize:
         return attention + 3 * self.hidden * self.mlp
 
     @property
+    def cached(self) -> int:
+        """Numbers that the cache of keys and values keeps of a token."""
+        return 2 * self.kv_heads * self.head_size * self.layers
+
+    @property
     def per_layer(self) -> int:
         """With the biases of q, k and v, and two norms."""
         return self.matrices + self.head_size * (self.heads + 2 * self.kv_heads) + 2 * self.hidden
 
     @property
+    def tables(self) -> int:
+        """Embedding and head."""
+        return self.rows * self.hidden * (1 if self.tied else 2)
+
+    @property
     def text(self) -> int:
         """Every weight but the vision tower's."""
-        tables = self.rows * self.hidden * (1 if self.tied else 2)
-        return self.layers * self.per_layer + self.hidden + tables
+        return self.layers * self.per_layer + self.hidden + self.tables
 
     @property
     def total(self) -> int:
@@ -87,14 +96,28 @@ def size_of(folder: Path) -> DecoderSize:
 
 
 def memory(
-    size: DecoderSize, load: Load, *, weights: str, lora_rank: int, checkpointing: bool, reference: bool, gpus: int = 1
+    size: DecoderSize,
+    load: Load,
+    *,
+    weights: str,
+    lora_rank: int,
+    checkpointing: bool,
+    reference: bool,
+    decoding: str = "bfloat16",
+    gpus: int = 1,
 ) -> dict[str, float]:
-    """GiB on one GPU by what it is for; `gpus` share weights, gradients and moments (FSDP2), never caches or activations."""
-    own = BYTES[weights]
+    """GiB on one GPU by what it is for; `gpus` share weights, gradients and moments (FSDP2), never caches or activations.
+
+    `decoding`: the type of the decoder's own copies, float32 or bfloat16. Loading is not counted: every process holds all weights, in
+    the type of the file and in its own, before it keeps its share.
+    """
     learning = size.lora(lora_rank) if lora_rank else size.text
+    # linear layers alone are held in 4 bits; tables stay in 16
+    model = (size.total - size.tables) * BYTES[weights] + size.tables * max(BYTES[weights], 2.0)
+    copied = 0.0 if weights != "float32" or decoding == "float32" else size.tables * BYTES[decoding]
     whole = {
-        "weights": size.total * own,
-        "second copy for the reference": size.total * own if reference and not lora_rank else 0.0,
+        "weights": model,
+        "second copy for the reference": model if reference and not lora_rank else 0.0,
         # float32 gradients and two moments; adapters are held in float32 beside the base
         "gradients and moments": learning * (16.0 if lora_rank else 12.0),
     }
@@ -102,8 +125,9 @@ def memory(
     """Widths of `hidden` that a token keeps per layer: its input alone, or attention, norms and the MLP's three."""
     within = 34 if checkpointing else 0
     alone = {
-        "decoding: stacked matrices": size.layers * size.matrices * (2.0 if weights != "float32" else 4.0),
-        "decoding: keys and values": load.rows * load.longest * 2 * size.kv_heads * size.head_size * size.layers * 2.0,
+        "decoding: stacked matrices": size.layers * size.matrices * BYTES[decoding],
+        "decoding: embedding and head": copied,
+        "decoding: keys and values": load.rows * load.longest * size.cached * BYTES[decoding],
         "activations": load.micro_tokens * size.hidden * (kept * size.layers + within) * 1.0,
         "logits of the codes alone": 3.0 * load.micro_tokens * size.codes * 4.0,
         "codec": 133.2e6 * 3.0,
@@ -133,7 +157,7 @@ class Machine:
 def decode_seconds(size: DecoderSize, load: Load, steps: int, machine: Machine = Machine()) -> float:
     """Lockstep decoding of `rows` sequences for `steps` tokens: every step reads the layers, the codes' head rows, half the cache."""
     read = 2.0 * (size.layers * size.matrices + size.codes * size.hidden)
-    cache = load.rows * load.longest * 2 * size.kv_heads * size.head_size * size.layers * 2.0 / 2
+    cache = load.rows * load.longest * size.cached * 2.0 / 2
     return steps * (read + cache) / (machine.bandwidth * machine.reached_bandwidth)
 
 
