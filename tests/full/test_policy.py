@@ -175,7 +175,7 @@ def test_the_merged_export_loads_with_plain_transformers(folder: Path, tmp_path:
 def test_whole_weights_are_saved_and_exported_as_older_readers_know_them(folder: Path, tmp_path: Path):
     open_policy(folder).save(tmp_path / "policy")
     out = export_policy(tmp_path / "policy", tmp_path / "out")
-    for name in ("config.json", "tokenizer_config.json"):
+    for name in ("config.json", "tokenizer_config.json", "preprocessor_config.json"):
         assert (folder / name).read_bytes() == (tmp_path / "policy" / name).read_bytes() == (out / name).read_bytes()
     assert decoded(load_policy(out)).tokens.shape == decoded(load_policy(folder)).tokens.shape
 

@@ -47,7 +47,7 @@ def full_config(folder: Path) -> Config:
 
 @pytest.mark.parametrize("real", [False, pytest.param(True, marks=pytest.mark.slow)])
 def test_load_generate_learn_save_reload_export(tmp_path: Path, real: bool):
-    """`real`: 159,859 tokens and 1024 codes a stage; the fast run has few words, 32 mesh tokens and 16 codes."""
+    """`real`: 159,859 tokens and 1024 codes a stage; the fast run has few words, 32 mesh tokens and 128 codes."""
     shapellm_folder(tmp_path / "ShapeLLM-7B-omni", real=real, codebook=32, hidden=16, layers=1, order="codes-first")
     if real:
         convert_codec(codec_bin(tmp_path / "3DVQVAE.bin"), tmp_path / "codec")
@@ -79,6 +79,23 @@ def test_load_generate_learn_save_reload_export(tmp_path: Path, real: bool):
         expected = trained.model(input_ids=tokens, use_cache=False).logits
         torch.testing.assert_close(plain(input_ids=tokens, use_cache=False).logits, expected, atol=1e-3, rtol=1e-3)
     assert AutoTokenizer.from_pretrained(out).convert_tokens_to_ids("<mesh-end>") == trained.tokenizer.vocabulary.end_id
+
+
+def test_a_step_with_all_weights_moves_every_one_but_the_vision_towers(tmp_path: Path):
+    base = shapellm_folder(tmp_path / "ShapeLLM-7B-omni", hidden=16, layers=1)
+    small_codec().save(tmp_path / "codec")
+    config = full_config(tmp_path)
+    config = replace(config, policy=replace(config.policy, lora_rank=0))
+    policy = train(config, tmp_path / "run")
+    before, after = load_policy(base).state_dict(), load_policy(policy).state_dict()
+    still = {name for name, value in after.items() if torch.equal(value, before[name])}
+    assert {name for name in after if "visual" in name} <= still
+    moved = [name for name in after if name not in still]
+    assert any("embed_tokens" in name for name in moved) and any("lm_head" in name for name in moved)
+    assert all(
+        any(part in name for name in moved) for part in ("q_proj", "k_proj", "v_proj", "o_proj", "down_proj", "norm")
+    )
+    assert (policy / "config.json").read_bytes() == (base / "config.json").read_bytes()
 
 
 def test_a_codec_of_another_codebook_is_refused_before_any_time_is_spent(tmp_path: Path):

@@ -35,7 +35,7 @@ from maquette.policy.adapters import (
 from maquette.policy.devices import four_bits
 from maquette.policy.folders import check_model, check_shapes, find_model
 from maquette.policy.head import supports
-from maquette.policy.saving import save_policy
+from maquette.policy.saving import read_beside, save_policy
 from maquette.policy.tokenizer import PolicyTokenizer
 from maquette.policy.vision import SIDE, image_positions, look_at, with_images
 from maquette.runs import read_json
@@ -60,15 +60,19 @@ class Policy(nn.Module):
     """Final. Every pass of training and scoring goes through `forward`, so that DDP and FSDP wrappers see it."""
 
     def __init__(
-        self, model: PreTrainedModel, tokenizer: PolicyTokenizer, source: str = "", config_text: str = ""
+        self,
+        model: PreTrainedModel,
+        tokenizer: PolicyTokenizer,
+        source: str = "",
+        files: Mapping[str, str] | None = None,
     ) -> None:
         super().__init__()
         self.model = model
         self.tokenizer = tokenizer
         self.source = source
         """What it was loaded from, kept in an adapter's config; "" for a new one."""
-        self.config_text = config_text
-        """Of the config.json that it was loaded by, kept where it is saved: older versions of transformers find the fields they know."""
+        self.files = dict(files or {})
+        """Texts of what lay beside the weights (`saving.BESIDE`), kept where it is saved: older readers find what they know."""
         self.supports = supports(tokenizer, self.head_weight.shape[0])
 
     @property
@@ -164,7 +168,7 @@ class Policy(nn.Module):
         With weights that are sharded over processes, every process calls it and one of them has `write`. The folder is written beside
         first: it is there whole or, after a kill, as it was before.
         """
-        save_policy(self.model, self.tokenizer, folder, dtype, self.config_text, write=write)
+        save_policy(self.model, self.tokenizer, folder, dtype, self.files, write=write)
 
 
 def tiny_config(vocabulary: int, hidden: int = 256, layers: int = 6, heads: int = 4, mlp: int = 768) -> Qwen2Config:
@@ -240,8 +244,7 @@ def load_policy(
         folder, config=config, output_loading_info=True, ignore_mismatched_sizes=True, **settings
     )
     _refuse_holes(folder, report)
-    kept = (folder / "config.json").read_text()
-    return Policy((model if quantise else model.to(device)).eval(), tokenizer, str(source), kept)
+    return Policy((model if quantise else model.to(device)).eval(), tokenizer, str(source), read_beside(folder))
 
 
 def _refuse_holes(folder: Path, report: Mapping[str, Any]) -> None:

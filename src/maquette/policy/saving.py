@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import torch
@@ -14,11 +15,25 @@ from maquette.policy.adapters import lora_layers, save_adapter
 from maquette.policy.sharding import whole
 from maquette.policy.tokenizer import PolicyTokenizer
 
+BESIDE = ("config.json", "generation_config.json", "preprocessor_config.json")
+"""Files of a model that learning leaves as they are and that transformers would write anew, or not at all."""
+
+
+def read_beside(folder: Path) -> dict[str, str]:
+    """Texts by name of those that the folder has."""
+    return {name: (folder / name).read_text() for name in BESIDE if (folder / name).is_file()}
+
 
 def save_policy(
-    model: PreTrainedModel, tokenizer: PolicyTokenizer, folder: Path, dtype: torch.dtype, config: str, *, write: bool
+    model: PreTrainedModel,
+    tokenizer: PolicyTokenizer,
+    folder: Path,
+    dtype: torch.dtype,
+    files: Mapping[str, str],
+    *,
+    write: bool,
 ) -> None:
-    """See `Policy.save`. Every process gathers, whoever writes. `config` is config.json's text; "" for transformers' own."""
+    """See `Policy.save`. Every process gathers, whoever writes. `files` are those of `read_beside`, or none."""
     adapters = bool(lora_layers(model))
     state = gathered(model, torch.float32 if adapters else dtype, adapters=adapters, keep=write)
     if not write:
@@ -29,8 +44,8 @@ def save_policy(
             save_adapter(model, beside, state)
         else:
             model.save_pretrained(beside, state_dict=state)
-            if config:
-                (beside / "config.json").write_text(config)
+            for name, text in files.items():
+                (beside / name).write_text(text)
         tokenizer.save(beside)
 
 
