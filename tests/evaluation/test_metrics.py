@@ -4,6 +4,7 @@ import math
 
 import numpy as np
 import pytest
+import torch
 from scipy.linalg import sqrtm
 
 from maquette.evaluation.compat import cross_kernel_similarity
@@ -150,6 +151,18 @@ def test_frechet_distance_equals_scipy_s_matrix_root():
     expected = ((x.mean(0) - y.mean(0)) ** 2).sum() + np.trace(sx + sy - 2 * sqrtm(sx @ sy).real)
     assert frechet_distance(x, y, fewest=300) == pytest.approx(expected, rel=1e-6)
     assert frechet_distance(x, x, fewest=300) == pytest.approx(0, abs=1e-6)
+
+
+def test_both_distances_equal_torch_fidelity_s():
+    """Version 0.4, which needs torchvision: run where both are installed."""
+    kid = pytest.importorskip("torch_fidelity.metric_kid", exc_type=ImportError)
+    fid = pytest.importorskip("torch_fidelity.metric_fid", exc_type=ImportError)
+    rng = np.random.default_rng(15)
+    x, y = rng.normal(size=(400, 32)), rng.normal(size=(400, 32)) @ rng.normal(size=(32, 32)) / 6 + 0.1
+    assert kernel_distance(x, y) == pytest.approx(kid.kernel_mmd(x, y, kid_kernel="poly"), rel=1e-9)
+    stats = [fid.fid_features_to_statistics(torch.from_numpy(features)) for features in (x, y)]
+    expected = fid.fid_statistics_to_metric(*stats, False)["frechet_inception_distance"]
+    assert frechet_distance(x, y, fewest=400) == pytest.approx(expected, rel=1e-6)
 
 
 @pytest.mark.parametrize(("n", "m"), [(4999, 4999), (5000, 5001)])
