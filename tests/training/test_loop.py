@@ -200,6 +200,21 @@ def test_prompts_that_have_changed_are_not_gone_on_with(tmp_path: Path):
         prepare_folder(config, tmp_path / "run", resume=True)
 
 
+def test_a_judge_may_move_and_not_become_another(tmp_path: Path):
+    judges = tmp_path / "judges.yaml"
+    text = (
+        "models: {m: {addresses: [http://a:1/v1], model: one}}\nrewards: {judge_category: m}\nweights: {clip: here}\n"
+    )
+    judges.write_text(text)
+    config = Config(judges=str(judges))
+    prepare_folder(config, tmp_path / "run", resume=False)
+    judges.write_text(text.replace("http://a:1", "http://b:2").replace("here", "there"))
+    prepare_folder(config, tmp_path / "run", resume=True)
+    judges.write_text(text.replace("model: one", "model: two"))
+    with pytest.raises(ValueError, match=r"The judges of the run in .* a resumed run keeps them"):
+        prepare_folder(config, tmp_path / "run", resume=True)
+
+
 def test_a_folder_that_cannot_be_used_is_said_before_anything_is_loaded(tmp_path: Path):
     prepare_folder(Config(model="nowhere"), tmp_path, resume=False)
     with pytest.raises(ValueError, match="holds a run already"):

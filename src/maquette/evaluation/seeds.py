@@ -35,7 +35,7 @@ def compared(after: Float[np.ndarray, "s n"], before: Float[np.ndarray, "t n"], 
         return paired_test(after[0], before[0], seed=seed)
     interval = _drawn(after, before, seed)
     if min(len(after), len(before)) > 1:
-        interval = widened(interval, _welch(after.mean(1), before.mean(1)))
+        interval = widened(interval, welch(after.mean(1), before.mean(1)))
     return PairedTest(interval, math.nan)
 
 
@@ -51,12 +51,12 @@ def _drawn(after: np.ndarray, before: np.ndarray, seed: int, rounds: int = 2000)
     return Interval(float(after.mean() - before.mean()), float(low), float(high), after.shape[1])
 
 
-def _welch(after: np.ndarray, before: np.ndarray) -> Interval:
-    """Of the difference of two means of trainings (Welch 1947)."""
+def welch(after: Float[np.ndarray, " s"], before: Float[np.ndarray, " t"], level: float = 0.95) -> Interval:
+    """Of the difference of two means of a few numbers each, at least two, that need not vary alike (Welch 1947)."""
     parts = [side.var(ddof=1) / len(side) for side in (after, before)]
     value, total = float(after.mean() - before.mean()), float(sum(parts))
     if not total:
         return Interval(value, value, value, len(after) + len(before))
     freedom = total**2 / sum(p**2 / (len(s) - 1) for p, s in zip(parts, (after, before), strict=True))
-    half = float(student.ppf(0.975, freedom) * math.sqrt(total))
+    half = float(student.ppf((1 + level) / 2, freedom) * math.sqrt(total))
     return Interval(value, value - half, value + half, len(after) + len(before))

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from scipy.special import stdtrit
+import numpy as np
+
+from maquette.evaluation.seeds import welch
 
 Line = Mapping[str, float | int | None]
 
@@ -154,21 +156,9 @@ def direction(before: Sequence[float], now: Sequence[float]) -> int:
     """1 up, -1 down, 0 within the noise of the two windows."""
     if len(before) < 2 or len(now) < 2:
         return 0
-    gap = _mean(now) - _mean(before)
-    parts = [_variance(window) / len(window) for window in (before, now)]
-    noise = sum(parts) ** 0.5
-    if not noise:
-        return 0 if gap == 0 else (1 if gap > 0 else -1)
-    # Welch and Satterthwaite: few looks know their own noise badly
-    freedom = sum(parts) ** 2 / sum(part**2 / (len(w) - 1) for part, w in zip(parts, (before, now), strict=True))
-    least = float(stdtrit(freedom, 1 - CHANCE / 2)) * noise
-    return 0 if abs(gap) <= least else (1 if gap > 0 else -1)
+    moved = welch(np.asarray(now, float), np.asarray(before, float), 1 - CHANCE)
+    return 1 if moved.low > 0 else -1 if moved.high < 0 else 0
 
 
 def _mean(values: Sequence[float]) -> float:
     return sum(values) / len(values)
-
-
-def _variance(values: Sequence[float]) -> float:
-    middle = _mean(values)
-    return sum((value - middle) ** 2 for value in values) / (len(values) - 1)

@@ -223,7 +223,7 @@ def check_folder(config: Config, out: Path, *, resume: bool) -> None:
         _refuse_changes(yaml.safe_load(resolved.read_text()), yaml.safe_load(dump_config(config)), out)
         before = yaml.safe_load(record.read_text()) if record.is_file() else {}
         for what, now in _read_from(config).items():
-            if before.get(what, now) != now:
+            if _asked(before.get(what, now)) != _asked(now):
                 raise ValueError(
                     f"The {what} of the run in {out} were {before[what]}, and are {now} now: a resumed run keeps them. "
                     "Put the file back as it was, or begin a run of its own."
@@ -231,6 +231,13 @@ def check_folder(config: Config, out: Path, *, resume: bool) -> None:
     elif resolved.exists():
         raise ValueError(f"{out} holds a run already; resume it with --resume {out}, or choose another --out.")
     make_run_folder(out)
+
+
+def _asked(record: object) -> object:
+    """Of judges the questions and who answers them: servers and files may have moved since."""
+    return (
+        [str(line).split(" at ")[0] for line in record if " at " in str(line)] if isinstance(record, list) else record
+    )
 
 
 def _read_from(config: Config) -> dict[str, object]:
