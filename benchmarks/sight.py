@@ -22,6 +22,7 @@ from machine import RESULTS, machine, write
 from maquette.evaluation.geometry import color_error, voxel_iou
 from maquette.evaluation.metrics import frechet_distance, kernel_distance_interval
 from maquette.evaluation.networks import Evaluators, load_evaluators
+from maquette.evaluation.palette import colors_shown, surface_colors
 from maquette.evaluation.references import references_of
 from maquette.evaluation.run import attribute_accuracy, unit_scale
 from maquette.prompts.sets import load_prompts
@@ -29,7 +30,7 @@ from maquette.rendering.cameras import CAMERAS
 from maquette.rendering.rasterise import render
 from maquette.shape.surface import SurfaceMesher
 from maquette.tracking import tell
-from maquette.types import Prompt, Views, Voxels
+from maquette.types import Mesh, Prompt, Views, Voxels
 
 SIZES, WIDTH = (24, 400, 5000), 768
 
@@ -80,8 +81,8 @@ DAMAGE: dict[str, Callable[[Voxels], Voxels]] = {
 }
 
 
-def seen(voxels: Voxels) -> Views:
-    return render(SurfaceMesher().mesh(voxels), CAMERAS["maquette-6"], size=64, antialias=True)
+def seen(meshes: Sequence[Mesh]) -> Views:
+    return render(meshes, CAMERAS["maquette-6"], size=64, antialias=True)
 
 
 def score(
@@ -96,10 +97,12 @@ def score(
 
     `partners`: where among the answers each clean object stands; its own place if not given.
     """
-    views = seen(voxels)
+    meshes = SurfaceMesher().mesh(voxels)
+    views = seen(meshes)
     attributes = judges.attributes(views)
     parts = np.array([attribute_accuracy(prompt, attributes, i) for i, prompt in enumerate(prompts)])
     category, counts, colors = np.nanmean(parts, 0)
+    shown = [colors_shown(prompt, shares) for prompt, shares in zip(prompts, surface_colors(meshes), strict=True)]
     overlap = [voxel_iou(one, other) for one, other in zip(voxels.occupancy, meant.occupancy, strict=True)]
     errors = [
         color_error(voxels.color[i], one, Voxels(meant.occupancy[i : i + 1], meant.color[i : i + 1]))
@@ -112,6 +115,7 @@ def score(
         "category right": float(category),
         "counts right": float(counts),
         "colours right": float(colors),
+        "named colours shown": float(np.nanmean(shown)),
         "IoU": float(np.mean(overlap)),
         "colour error": float(np.mean(errors)),
         "kernel distance": distance.value,
@@ -123,7 +127,7 @@ def ladder(objects: int) -> dict[str, dict[str, float]]:
     known, judges = references_of("mini-dev", prompts), load_evaluators()
     made = [known[p.id].voxels(32) for p in prompts]
     meant = Voxels(np.concatenate([v.occupancy for v in made]), np.concatenate([v.color for v in made]))
-    clean = unit_scale(judges.features(seen(meant)))
+    clean = unit_scale(judges.features(seen(SurfaceMesher().mesh(meant))))
     found = {}
     for name, damage in DAMAGE.items():
         found[name] = score(prompts, damage(meant), meant, clean, judges)

@@ -35,6 +35,7 @@ ORDER: tuple[set[str], ...] = (
     {"quickstart"},
     {"cli_files", "cli_measuring"},
     {"cli"},
+    {"__main__"},
 )
 """The road: a module imports only from further left, or from its own room."""
 RANK = {room: rank for rank, rooms in enumerate(ORDER) for room in rooms}

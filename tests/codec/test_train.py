@@ -146,7 +146,7 @@ def test_losses_by_hand():
     target[0, 0] = 1
     perfect = (target * 2 - 1) * 50
     assert losses.occupancy_loss(perfect, target) < 1e-6
-    assert losses.dice_loss(torch.full_like(target, -50), target) == pytest.approx(1 - 1 / 5)
+    assert losses.dice(torch.full_like(target, -50), target).mean() == pytest.approx(1 - 1 / 5)
     color = torch.full((1, 3, 2, 2, 2), 0.5)
     assert losses.color_loss(torch.zeros_like(color), color, target[:, :]) == pytest.approx(0, abs=1e-6)
     flat = torch.zeros(1, 8, 8, 8)

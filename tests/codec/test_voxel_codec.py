@@ -9,6 +9,7 @@ import torch
 
 from maquette.codec.figures import color_errors, iou, measure
 from maquette.codec.model import VoxelVQVAE
+from maquette.codec.refine import reconstruction_error
 from maquette.codec.voxel_codec import COARSE_GREY, VoxelCodec, channels_of
 from maquette.corpus.rasterise import voxelise_design
 from maquette.corpus.splits import designs
@@ -55,6 +56,49 @@ def test_a_failed_answer_is_an_empty_shape_and_foreign_codes_are_errors():
         c.decode(codes)
     with pytest.raises(ValueError, match=f"has {c.codes_per_shape} codes, not 5"):
         c.decode(codes[:, :5])
+
+
+def test_a_reconstruction_error_by_hand():
+    target = torch.zeros(2, 4, 2, 2, 2)
+    target[:, :, 0, 0, 0] = 1.0  # one white voxel
+    logits = torch.where(target > 0, 50.0, -50.0)
+    logits[1, 1, 0, 0, 0] = -50.0  # the second one's without its red
+    expected = torch.tensor([0.0, 1 / 3])
+    torch.testing.assert_close(reconstruction_error(logits, target, colored=True), expected, atol=1e-6, rtol=0)
+    torch.testing.assert_close(reconstruction_error(logits, target, colored=False), torch.zeros(2), atol=1e-6, rtol=0)
+    logits[1, 0, 0, 0, 0] = -50.0  # and without itself: dice 1 - 1/2, entropy 50 at one voxel of eight
+    expected = torch.tensor([0.0, 1 / 3 + 0.5 + 50 / 8])
+    torch.testing.assert_close(reconstruction_error(logits, target, colored=True), expected, atol=1e-6, rtol=0)
+
+
+@pytest.mark.parametrize("steps", [1, 6])
+def test_refined_codes_are_never_worse_and_do_not_hang_on_their_company(steps: int):
+    c, voxels = codec(), some_voxels(9)  # more than one chunk
+    before = {key: value.clone() for key, value in c.model.state_dict().items()}
+    plain, refined = c.encode(voxels), c.encode(voxels, refine=steps)
+    target = channels_of(voxels, colored=True)
+    with torch.no_grad():
+        first, last = (reconstruction_error(c.model.decode(codes), target, colored=True) for codes in (plain, refined))
+    assert (last <= first + 1e-6).all() and (last < first).any()
+    alone = c.encode(Voxels(voxels.occupancy[8:], voxels.color[8:]), refine=steps)
+    assert torch.equal(alone[0], refined[8])
+    assert all(torch.equal(value, before[key]) for key, value in c.model.state_dict().items())
+    assert all(p.grad is None and not p.requires_grad for p in c.model.parameters())
+
+
+def test_no_steps_of_refinement_are_the_encoders_codes_and_fewer_are_an_error():
+    c, voxels = codec(), some_voxels(2)
+    assert torch.equal(c.encode(voxels, refine=0), c.encode(voxels))
+    with pytest.raises(ValueError, match="refine is -1"):
+        c.encode(voxels, refine=-1)
+
+
+def test_the_shipped_codec_gives_held_out_shapes_back_better_when_refined():
+    shapes = [voxelise_design(design, 32)[0] for design in designs("heldout", 3, 4)]
+    voxels = Voxels(np.concatenate([s.occupancy for s in shapes]), np.concatenate([s.color for s in shapes]))
+    shipped = VoxelCodec.load("tiny")
+    refined = shipped.encode(voxels, refine=8)
+    assert measure(shipped, voxels, refined).iou > measure(shipped, voxels).iou + 0.01
 
 
 def test_no_shapes_give_no_codes_and_back():

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int64
+from torch import Tensor
 
 from maquette.codec.voxel_codec import COARSE_GREY, VoxelCodec
 from maquette.types import Voxels
@@ -29,9 +30,9 @@ class Figures:
     """exp of the entropy of the codes' frequencies: how many codes do the work."""
 
 
-def measure(codec: VoxelCodec, voxels: Voxels) -> Figures:
-    """Encode, decode and compare; unpainted shapes are compared with `COARSE_GREY`."""
-    codes = codec.encode(voxels)
+def measure(codec: VoxelCodec, voxels: Voxels, codes: Int64[Tensor, "a c"] | None = None) -> Figures:
+    """Encode, decode and compare; unpainted shapes are compared with `COARSE_GREY`. `codes` if not the encoder's own."""
+    codes = codec.encode(voxels) if codes is None else codes
     decoded = codec.decode(codes)
     ious = iou(voxels.occupancy, decoded.occupancy)
     counts = torch.bincount(codes.flatten(), minlength=codec.codebook_size).double()

@@ -15,14 +15,14 @@ def occupancy_loss(logits: Float[Tensor, "a r r r"], target: Float[Tensor, "a r 
     """Cross-entropy (mean over voxels, more beside the surface) plus the soft dice loss (mean over shapes)."""
     weight = 1 + (SURFACE_WEIGHT - 1) * beside_surface(target)
     entropy = F.binary_cross_entropy_with_logits(logits, target, weight) / weight.mean()
-    return entropy + dice_loss(logits, target)
+    return entropy + dice(logits, target).mean()
 
 
-def dice_loss(logits: Float[Tensor, "a r r r"], target: Float[Tensor, "a r r r"]) -> Float[Tensor, ""]:
-    """1 - 2|P∩T| / (|P| + |T|) with soft P, mean over shapes; an empty target costs as much as one voxel would."""
+def dice(logits: Float[Tensor, "a r r r"], target: Float[Tensor, "a r r r"]) -> Float[Tensor, " a"]:
+    """1 - 2|P∩T| / (|P| + |T|) with soft P, of each shape; an empty target costs as much as one voxel would."""
     soft, shape = logits.sigmoid(), (1, 2, 3)
     common, total = (soft * target).sum(shape), (soft + target).sum(shape)
-    return (1 - (2 * common + 1) / (total + 1)).mean()
+    return 1 - (2 * common + 1) / (total + 1)
 
 
 def color_loss(

@@ -41,6 +41,8 @@ class ObjectResult:
     """F-score of surface points at 0.02 against the object meant; NaN likewise."""
     color_error: float = math.nan
     """Mean absolute RGB difference in [0, 1] to the object meant, on the voxels that both fill; NaN likewise."""
+    colors_shown: float = math.nan
+    """Share of the colours that the prompt names which the surface shows anywhere; NaN where it names none."""
     fault: str = ""
     """Why it failed."""
     clip: float = math.nan
@@ -93,6 +95,7 @@ MEASURES = (
     Measure("chamfer", "Chamfer distance", False, lambda r: r.chamfer, MEANT),
     Measure("f_score", "F-score at 0.02", True, lambda r: r.f_score, MEANT),
     Measure("color_error", "colour error", False, lambda r: r.color_error, LEVEL_TITLES["texture"]),
+    Measure("colors_shown", "named colours shown", True, lambda r: r.colors_shown, LEVEL_TITLES["texture"]),
     Measure("clip", "CLIP score", True, lambda r: r.clip, SEMANTICS),
     Measure("variety", "variety within a prompt", True, lambda r: r.variety, "variety"),
     Measure("watertight", "watertight", True, lambda r: r.quality.get("watertight", math.nan), GEOMETRY),

@@ -28,6 +28,7 @@ from maquette.evaluation.judges import Ask, Verdict, variety
 from maquette.evaluation.known import RECORD, known_shares
 from maquette.evaluation.metrics import Interval, kernel_distance_interval, kernel_record
 from maquette.evaluation.networks import COUNTS, Attributes, Evaluators
+from maquette.evaluation.palette import colors_shown, surface_colors
 from maquette.evaluation.pretrained import Gathered, Pretrained, compat_numbers, look, set_distances
 from maquette.evaluation.references import Reference, References
 from maquette.evaluation.results import Evaluation, ObjectResult, file_stem, save_evaluation
@@ -173,11 +174,11 @@ def measure(
 ) -> list[ObjectResult]:
     """One row per prompt, in the prompts' order."""
     alignment = evaluators.alignment([p.text for p in prompts], answers.views)
-    seen = evaluators.attributes(answers.views)
+    seen, colors = evaluators.attributes(answers.views), surface_colors(answers.meshes)
     rows = []
     for i, prompt in enumerate(prompts):
         bad = bool(answers.failed[i])
-        category, counts, colors = attribute_accuracy(prompt, seen, i)
+        category, counts, colored = attribute_accuracy(prompt, seen, i)
         rows.append(
             ObjectResult(
                 id=prompt.id,
@@ -188,7 +189,8 @@ def measure(
                 alignment=WORST_ALIGNMENT if bad else float(alignment[i]),
                 category_right=_unless(bad, category),
                 count_accuracy=_unless(bad, counts),
-                color_accuracy=_unless(bad, colors),
+                color_accuracy=_unless(bad, colored),
+                colors_shown=_unless(bad, colors_shown(prompt, colors[i])),
                 **shape_errors(answers, i, references.get(prompt.id)),
                 reasoning=answers.reasoning[i],
                 fault=answers.faults[i],

@@ -10,7 +10,7 @@ from jaxtyping import Float32, Float64
 from maquette.types import Mesh
 
 Paint = Literal["colour", "grey"]
-Light = Literal["headlight", "studio"]
+Light = Literal["headlight", "studio", "none"]
 
 BACKGROUND = 0.9
 GREY = 0.72
@@ -26,10 +26,11 @@ _KEY = np.array([-0.45, 0.65, 0.62]) / np.linalg.norm([-0.45, 0.65, 0.62])
 LIGHTS: dict[Light, tuple[float, float, float, float]] = {
     "headlight": (0.40, 0.0, 0.36, 0.28),
     "studio": (0.22, 0.32, 0.20, 0.42),
+    "none": (1.0, 0.0, 0.0, 0.0),
 }
 """Constant, sky, headlight and key light: shares of brightness. The first is for scoring (it turns with the camera, so
-that no side of an object is favoured), the second for looking at. The sky is 0 below and 1 above; the headlight stands
-at the camera, the key light above and to the left of it."""
+that no side of an object is favoured), the second for looking at, the third shows colours as they are. The sky is 0 below
+and 1 above; the headlight stands at the camera, the key light above and to the left of it."""
 
 
 def light_vector(light: Light) -> Float64[np.ndarray, " 7"]:
