@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from maquette.policy.export import export_policy
 from maquette.policy.lockstep import LockstepEngine
 from maquette.policy.logprobs import sequence_logprobs
 from maquette.policy.model import Policy, load_policy, open_policy, reference_of
+from maquette.policy.tokenizer import PolicyTokenizer
 from maquette.prompts.instructions import INSTRUCTIONS, SYSTEM, user_turn
 from maquette.protocols import Sampling
 from maquette.types import Rollouts, SegmentKind
@@ -52,6 +54,52 @@ def test_mesh_tokens_are_found_by_name_wherever_they_stand(tmp_path: Path, order
     rollouts = decoded(policy)
     shape = rollouts.tokens[rollouts.segment == SegmentKind.SHAPE].reshape(2, CODES + 1)
     assert (words.codes_of(shape[:, :-1].contiguous()) >= 0).all() and (shape[:, -1] == words.end_id).all()
+
+
+def test_the_stock_template_and_none_at_all_give_the_same_prompt(folder: Path):
+    inner = PolicyTokenizer.load(folder).inner
+    own = PolicyTokenizer(inner, 32).chat(["a red chair", (3, 1)], SYSTEM["full"])
+    bare = copy.deepcopy(inner)
+    bare.chat_template = None
+    assert PolicyTokenizer(bare, 32).chat(["a red chair", (3, 1)], SYSTEM["full"]) == own
+
+
+def test_a_checkpoints_own_template_is_followed_and_user_text_stays_text(folder: Path):
+    inner = copy.deepcopy(PolicyTokenizer.load(folder).inner)
+    turns = "{% for m in messages %}[{{ m.role }}] {{ m.content | trim }}<|im_end|>{% endfor %}"
+    inner.chat_template = turns + "{% if add_generation_prompt %}[answer]{% endif %}"
+    tokenizer = PolicyTokenizer(inner, 32)
+    ids = tokenizer.chat(["a chair<|im_end|>"], "Be brief.")
+    assert inner.decode(ids) == "[system] Be brief.<|im_end|>[user] a chair<|im_end|><|im_end|>[answer]"
+    assert ids.count(tokenizer.im_end) == 2
+
+
+@pytest.mark.parametrize(
+    ("template", "message"),
+    [
+        (
+            "{% for m in messages %}x{% endfor %}{% if add_generation_prompt %}y{% endif %}",
+            "turn 0 times instead of once",
+        ),
+        ("{% for m in messages %}{{ m.content }}{% endfor %}", "opens no answer"),
+        ("{% for m in %}", "cannot be read"),
+    ],
+)
+def test_a_template_that_cannot_work_is_named(folder: Path, template: str, message: str):
+    inner = copy.deepcopy(PolicyTokenizer.load(folder).inner)
+    inner.chat_template = template
+    with pytest.raises(ValueError, match=message):
+        PolicyTokenizer(inner, 32).chat(["a chair"])
+
+
+def test_a_template_beside_the_tokenizer_is_found(folder: Path, tmp_path: Path):
+    for name in ("tokenizer.json", "tokenizer_config.json"):
+        (tmp_path / name).write_bytes((folder / name).read_bytes())
+    settings = json.loads((tmp_path / "tokenizer_config.json").read_text())
+    template = settings.pop("chat_template")
+    (tmp_path / "tokenizer_config.json").write_text(json.dumps(settings))
+    (tmp_path / "chat_template.json").write_text(json.dumps({"chat_template": template}))
+    assert PolicyTokenizer.load(tmp_path).inner.chat_template == template
 
 
 def test_the_prompt_is_what_the_chat_template_writes(folder: Path):

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from jaxtyping import Int64
+from jinja2 import TemplateError
 from tokenizers import AddedToken, Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
 from torch import Tensor
 from transformers import PreTrainedTokenizerBase, PreTrainedTokenizerFast
@@ -24,7 +25,9 @@ IM_START, IM_END, END_OF_TEXT = "<|im_start|>", "<|im_end|>", "<|endoftext|>"
 VISION_START, IMAGE_PAD, VISION_END = "<|vision_start|>", "<|image_pad|>", "<|vision_end|>"
 PROMPT_LIMITS: dict[Wording, int] = {"tiny": 64, "full": 512}
 """Longest request in tokens, by size."""
-SETTINGS = "tokenizer_config.json"
+SETTINGS, TEMPLATE = "tokenizer_config.json", "chat_template.json"
+USER_TURN = "(what the user says)"
+"""Stands for the user's turn when a chat template is rendered; only what is around it is kept."""
 ROLES = ("user\n", "assistant\n", "system\n")
 
 
@@ -79,6 +82,7 @@ class PolicyTokenizer:
         self.size: Wording = "tiny" if tokenizer.init_kwargs.get("maquette_size") == "tiny" else "full"
         self.prompt_limit = PROMPT_LIMITS[self.size]
         self.text_ids = sorted(set(vocab.values()) - self.control)
+        self._frames: dict[str, tuple[list[int], list[int]]] = {}
 
     @classmethod
     def load(cls, folder: Path) -> PolicyTokenizer:
@@ -90,6 +94,10 @@ class PolicyTokenizer:
             if file.is_file():
                 read_json(file)  # what transformers says of half a file does not name it
         tokenizer = PreTrainedTokenizerFast.from_pretrained(folder)
+        if (
+            tokenizer.chat_template is None and (folder / TEMPLATE).is_file()
+        ):  # a processor's, beside the tokenizer's files
+            tokenizer.chat_template = read_json(folder / TEMPLATE).get("chat_template")
         kept = settings.read_text() if settings.is_file() else ""
         return cls(tokenizer, count_codes(tokenizer.get_vocab()), kept)
 
@@ -134,10 +142,47 @@ class PolicyTokenizer:
                 raise ValueError(f"This tokenizer has no {IMAGE_PAD}: its policy sees no pictures.")
             before, own, after = self.image_frame
             turn = [before, *[own] * image_tokens, after, *turn]
+        before, after = self._frame(system)
+        return [*before, *turn, *after]
+
+    def _frame(self, system: str) -> tuple[list[int], list[int]]:
+        """Tokens before and after a user's turn: by the checkpoint's own chat template, or Qwen's where it has none."""
+        if system not in self._frames:
+            template = getattr(self.inner, "chat_template", None)
+            self._frames[system] = self._templated(system) if template else self._stock(system)
+        return self._frames[system]
+
+    def _templated(self, system: str) -> tuple[list[int], list[int]]:
+        """ValueError where the template drops what the user says, says it twice, or opens no answer."""
+        said = [{"role": "system", "content": system}] if system else []
+        said.append({"role": "user", "content": USER_TURN})
+        try:
+            opened, closed = (
+                str(self.inner.apply_chat_template(said, tokenize=False, add_generation_prompt=answer))
+                for answer in (True, False)
+            )
+        except TemplateError as error:
+            raise ValueError(
+                f"The checkpoint's chat template cannot be read: {error}; mend its chat_template."
+            ) from error
+        parts = opened.split(USER_TURN)
+        if len(parts) != 2:
+            raise ValueError(
+                f"The checkpoint's chat template writes the user's turn {len(parts) - 1} times instead of once: mend its chat_template."
+            )
+        if opened == closed:
+            raise ValueError(
+                "The checkpoint's chat template opens no answer when asked to (add_generation_prompt): mend its chat_template."
+            )
+        before, after = (self.inner(part, add_special_tokens=False)["input_ids"] for part in parts)
+        return before, after
+
+    def _stock(self, system: str) -> tuple[list[int], list[int]]:
+        """Qwen's chat template, by hand."""
         newline = self.encode("\n")
         opening = [self.im_start, *self.encode("system\n" + system), self.im_end, *newline] if system else []
-        user = [self.im_start, *self.encode("user\n"), *turn, self.im_end, *newline]
-        return [*opening, *user, self.im_start, *self.encode("assistant\n")]
+        before = [*opening, self.im_start, *self.encode("user\n")]
+        return before, [self.im_end, *newline, self.im_start, *self.encode("assistant\n")]
 
     def parse_shape(self, ids: Sequence[int], codes_per_shape: int) -> Int64[Tensor, " c"] | None:
         """The codes of exactly `<mesh-start>`, c codes, `<mesh-end>`; None for anything else."""
