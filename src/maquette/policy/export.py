@@ -11,6 +11,7 @@ import torch
 from maquette.policy.adapters import ADAPTER_CONFIG, adapter_base, merge_adapters
 from maquette.policy.folders import find_model
 from maquette.policy.model import Policy, load_policy
+from maquette.policy.tokenizer import TEMPLATE
 from maquette.runs import CHAIN, kept_chain, source_of
 
 KEPT = ("*.json", "*.txt", "*.jinja", "*.model")
@@ -60,6 +61,7 @@ def export_policy(source: str | Path, out: Path, dtype: torch.dtype = torch.bflo
     model.save_pretrained(partial)
     _copy_files(find_model(base), partial)  # after it, since transformers writes a config.json of its own
     _write_stops(policy, partial)
+    _write_template(policy, partial)
     (partial / CHAIN).write_text(kept_chain(source_of(str(source))))
     (partial / "README.md").write_text(model_card(policy, out.name, base, adapters, dtype))
     if out.is_dir():
@@ -96,3 +98,10 @@ def _write_stops(policy: Policy, folder: Path) -> None:
     path = folder / "generation_config.json"
     known = json.loads(path.read_text()) if path.is_file() else {}
     path.write_text(json.dumps(known | {"eos_token_id": list(policy.tokenizer.stop_ids)}, indent=2) + "\n")
+
+
+def _write_template(policy: Policy, folder: Path) -> None:
+    """The chat template also where a processor of older versions of transformers looks, unless the base has it there."""
+    path, template = folder / TEMPLATE, policy.tokenizer.inner.chat_template
+    if template and not path.is_file():
+        path.write_text(json.dumps({"chat_template": template}, indent=2) + "\n")

@@ -15,7 +15,7 @@ from maquette.policy.adapters import lora_layers, save_adapter
 from maquette.policy.sharding import whole
 from maquette.policy.tokenizer import PolicyTokenizer
 
-BESIDE = ("config.json", "generation_config.json", "preprocessor_config.json")
+BESIDE = ("config.json", "generation_config.json", "preprocessor_config.json", "chat_template.json")
 """Files of a model that learning leaves as they are and that transformers would write anew, or not at all."""
 
 
