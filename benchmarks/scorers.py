@@ -25,7 +25,8 @@ from maquette.rendering.cameras import CAMERAS
 from maquette.rendering.rasterise import render
 from maquette.rewards.dataset import grid_of, make_data
 from maquette.rewards.ensemble import REWARDS, load_reward
-from maquette.rewards.figures import quality_figures, semantic_figures
+from maquette.rewards.figures import general_figures, quality_figures, semantic_figures
+from maquette.rewards.general_consistency import load_general
 from maquette.rewards.looks import read_data
 from maquette.rewards.scorers import load_quality, load_semantic
 from maquette.shape.surface import SurfaceMesher
@@ -78,7 +79,7 @@ def seconds() -> dict[str, float]:
     for stage in (0, 1):
         for reward in rewards.values():
             reward.score(generation, stage)
-    timed["all seven on both stages"] = time.process_time() - began
+    timed["all on both stages"] = time.process_time() - began
     return timed
 
 
@@ -95,7 +96,9 @@ def main() -> None:
     commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False)
     result = {
         "objects": len(data),
-        "scorers": semantic_figures(load_semantic(), data) | quality_figures(load_quality(), data),
+        "scorers": semantic_figures(load_semantic(), data)
+        | quality_figures(load_quality(), data)
+        | general_figures(load_semantic(), load_general().head, data),
         "evaluators": dual_figures(judges.dual, judges.words, data)
         | recogniser_figures(judges.recogniser, judges.families, judges.parts, data),
         "processor_seconds_for_64_answers_one_thread": seconds(),

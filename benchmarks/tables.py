@@ -28,6 +28,7 @@ TARGETS = {
     "parts_f1_clean": ("parts with their counts, F1", "0.85"),
     "part_color_accuracy_clean": ("colour of a part", "–"),
     "geometry_consistency_pairs": ("one solid before its broken versions (geometry consistency)", "–"),
+    "general_consistency_pairs": ("the same by the general network's head, for the study `judges`", "–"),
     "appearance_consistency_pairs": ("one paint before its patched versions (appearance consistency)", "–"),
     "aesthetic_rank_correlation": ("order of looks (aesthetic), rank correlation", "–"),
 }

@@ -162,7 +162,11 @@ def train_codec(config: Positional[Path], out: Path | None = None, set: tuple[st
 
 
 def train_scorers(
-    config: Positional[Path], out: Path | None = None, set: tuple[str, ...] = (), evaluators: bool = False
+    config: Positional[Path],
+    out: Path | None = None,
+    set: tuple[str, ...] = (),
+    evaluators: bool = False,
+    general: bool = False,
 ) -> None:
     """Training of the small scorers that reward, or of the evaluators that never do, e.g. configs/scorers.yaml, or configs/evaluators.yaml.
 
@@ -171,18 +175,21 @@ def train_scorers(
         out: The folder of pictures and weights; by default runs/scorers or runs/evaluators.
         set: Overrides, e.g. --set steps=20.
         evaluators: The evaluators: other data, another seed, another architecture.
+        general: Only the general judge's head, onto the scorers that are in the folder, or a copy of the shipped ones.
     """
     from maquette.config_file import load_config
     from maquette.config_supervised import ScorersConfig
     from maquette.evaluation.train import train_evaluators
     from maquette.outputs import make_run_folder
     from maquette.rewards.train import train_scorers
+    from maquette.rewards.train_general import train_general
 
     c = load_config(config, set, kind=ScorersConfig)
     folder = make_run_folder(out or Path("runs") / ("evaluators" if evaluators else "scorers"))
-    sizes = {"objects": c.objects, "held_out": c.held_out, "steps": c.steps, "seed": c.seed, "command": command_line()}
+    where = {"folder": folder / "weights", "data": folder / "data", "codec": c.codec}
+    sizes = {"objects": c.objects, "held_out": c.held_out, "seed": c.seed, "command": command_line()}
     train = train_evaluators if evaluators else train_scorers
-    figures = train(folder=folder / "weights", data=folder / "data", codec=c.codec, **sizes)
+    figures = train_general(**where, **sizes) if general else train(**where, **sizes, steps=c.steps)
     print("\n".join(f"{name:<32}{value:.3f}" for name, value in figures.items()) + f"\n→ {folder / 'weights'}")
 
 

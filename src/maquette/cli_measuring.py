@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from typing import Literal
 
 import tyro
 
@@ -18,6 +19,7 @@ def evaluate(
     seed: int = 0,
     limit: int = 0,
     answers: int = 1,
+    paint: Literal["surface", "trellis"] = "surface",
     protocol: str = "maquette",
     clip: str = "",
     dinov2: Path | None = None,
@@ -35,6 +37,7 @@ def evaluate(
         seed: Of the sampling; of a folder of meshes: which draw of its system it is.
         limit: Only the first so many prompts; 0: all.
         answers: Answers per prompt: the first is measured, all say how much they vary.
+        paint: Who makes a model's meshes: surface has the codec's colours (none at full size), trellis an installed TRELLIS's.
         protocol: Cameras of pretrained networks: maquette, trellis or 3dgen-r1.
         clip: CLIP score by BACKBONE=FOLDER, e.g. vit-b-32=weights/clip.
         dinov2: Folder with DINOv2's weights, for kernel distances.
@@ -54,7 +57,7 @@ def evaluate(
     folder = make_run_folder(out or Path("runs/evaluation") / f"{name}-{Path(suite).stem}")
     record = {**provenance(command_line()), "judges": asked}
     settings = {"limit": limit, "system": name, "networks": networks, "judges": asks, "provenance": record}
-    done = evaluate_named(model, suite, folder, seed=seed, answers=answers, **settings)
+    done = evaluate_named(model, suite, folder, seed=seed, answers=answers, paint=paint, **settings)
     print(markdown_table(entries_of([done])) + f"\n→ {folder}")
 
 

@@ -21,6 +21,8 @@ class RewardWeights:
     """Is it the kind of object that was asked for?"""
     geometry_consistency: float = 0.0
     """One and the same solid from all sides: no floaters, no holes, no second face."""
+    general_consistency: float = 0.0
+    """The same question to the general network, for the study `judges`."""
     appearance: float = 0.0
     """One and the same paint from all sides."""
     aesthetic: float = 0.0

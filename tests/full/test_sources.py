@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+import math
 import zlib
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
@@ -23,8 +26,10 @@ from maquette.prompts.sets import load_prompts
 from maquette.protocols import Sampling
 from maquette.rendering.cameras import CAMERAS
 from maquette.runs import DIRECT, PUBLISHED_CODEC, THINKING, Source, is_full_size, source_of
+from maquette.shape.files import write_mesh
 from maquette.shape.surface import SurfaceMesher
 from maquette.training.parts import load_parts
+from maquette.types import Mesh, Voxels
 from tests.full.layouts import shapellm_folder, small_codec
 from tests.tiny import save_tiny
 
@@ -174,3 +179,43 @@ def test_a_full_size_run_is_evaluated_as_it_is_sampled(tmp_path: Path):
     assert torch.equal(drawn.rollouts.tokens, expected.rollouts.tokens)
     with pytest.raises(ValueError, match=r"writes 32 codes, the codec tiny reads"):
         policy_system(str(run / "policy"), stages=CHAIN, codec="tiny", seed=3)
+
+
+class Painter:
+    """In TRELLIS's place: what the iso-surface is, all in red; remembers by what texts it was asked to paint."""
+
+    def __init__(self) -> None:
+        self.texts: list[str] = []
+
+    def mesh(self, voxels: Voxels, texts: Sequence[str] | None = None) -> list[Mesh]:
+        self.texts += texts or []
+        red = np.float32([0.82, 0.12, 0.12])
+        return [replace(m, color=np.tile(red, (len(m.vertices), 1))) for m in SurfaceMesher().mesh(voxels)]
+
+
+def test_colours_are_measured_of_a_model_that_something_paints(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    run, prompts, painter = full_run(tmp_path), tmp_path / "prompts.txt", Painter()
+    prompts.write_text("a red chair\na blue car\n")
+    bare = evaluate_named(str(run), str(prompts), tmp_path / "bare", seed=3)
+    assert bare.provenance["paint"].endswith("colours are not measured")
+    assert all(math.isnan(row.colors_shown) and math.isnan(row.color_accuracy) for row in bare.objects)
+    monkeypatch.setattr("maquette.evaluation.systems.open_mesher", lambda paint: (painter, None))
+    done = evaluate_named(str(run), str(prompts), tmp_path / "painted", seed=3, paint="trellis")
+    assert done.provenance["painted by"] == "trellis" and "paint" not in done.provenance
+    assert painter.texts == [row.reasoning[-1] or row.text for row in done.objects]
+    assert [row.colors_shown for row in done.objects] == [
+        0.0 if row.failed else float("red" in row.text) for row in done.objects
+    ]
+
+
+def test_painting_is_for_models_and_needs_trellis(tmp_path: Path):
+    run, prompts = full_run(tmp_path), tmp_path / "prompts.txt"
+    prompts.write_text("a red chair\n")
+    with pytest.raises(ValueError, match="TRELLIS is not installed"):
+        evaluate_named(str(run), str(prompts), tmp_path / "out", paint="trellis")
+    (tmp_path / "meshes").mkdir()
+    corners = np.float32([[0, 0, 0], [1, 0, 0], [0, 1, 0], [0, 0, 1]])
+    tetrahedron = Mesh(corners, np.array([[0, 2, 1], [0, 1, 3], [0, 3, 2], [1, 2, 3]]))
+    write_mesh(tetrahedron, tmp_path / "meshes" / "prompts-001.glb")
+    with pytest.raises(ValueError, match="measured as they are"):
+        evaluate_named(str(tmp_path / "meshes"), str(prompts), tmp_path / "out", paint="trellis")

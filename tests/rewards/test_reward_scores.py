@@ -16,6 +16,7 @@ from maquette.rendering.cameras import CAMERAS
 from maquette.rendering.rasterise import render
 from maquette.rewards.category import named_family
 from maquette.rewards.ensemble import REWARDS, build_ensemble, load_reward
+from maquette.rewards.general_consistency import ConsistencyHead
 from maquette.rewards.judges_file import FULL_SIZE
 from maquette.rewards.networks import QualityNetwork, SemanticNetwork
 from maquette.rewards.parts import nearness
@@ -41,6 +42,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     words = Words(LISTED)
     save_network(SemanticNetwork(len(words), len(FAMILY_NAMES), len(COLORS)), target / "semantic.safetensors")
     save_network(QualityNetwork(), target / "quality.safetensors")
+    save_network(ConsistencyHead(), target / "general.safetensors")
     card = {"words": LISTED, "families": FAMILY_NAMES, "colors": list(COLORS)}
     (target / "card.json").write_text(json.dumps(card))
     return target

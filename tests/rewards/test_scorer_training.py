@@ -14,10 +14,13 @@ from maquette.rendering.cameras import CAMERAS
 from maquette.rendering.rasterise import render
 from maquette.rewards.dataset import half_of, make_data
 from maquette.rewards.ensemble import REWARDS, load_reward
-from maquette.rewards.figures import part_f1, retrieval
+from maquette.rewards.figures import general_figures, part_f1, retrieval
+from maquette.rewards.general_consistency import ConsistencyHead
 from maquette.rewards.looks import UNSURE, read_data
+from maquette.rewards.scorers import load_semantic
 from maquette.rewards.semantic_losses import falsified
 from maquette.rewards.train import train_scorers
+from maquette.rewards.train_general import fit_head
 from maquette.shape.surface import SurfaceMesher
 from maquette.types import Voxels
 
@@ -67,12 +70,27 @@ def test_part_f1_by_hand() -> None:
     assert part_f1(np.array([4, 3, 1, 0, 0]), np.array([4, 2, 0, 2, 0])) == pytest.approx(2 * 1 / (3 + 3))
 
 
+def test_the_general_judges_head_learns_and_its_network_stays(tmp_path: Path) -> None:
+    make_data(tmp_path, split="train", objects=8, seed=2, half=0, chunk=8)
+    data = read_data(tmp_path)
+    shipped = load_semantic()
+    before = {key: value.clone() for key, value in shipped.network.state_dict().items()}
+    torch.manual_seed(0)
+    head = ConsistencyHead()
+    untrained = general_figures(shipped, head, data)
+    fit_head(shipped, head, data, steps=25, seed=0, batch=4)
+    assert all(torch.equal(value, before[key]) for key, value in shipped.network.state_dict().items())
+    trained = general_figures(shipped, head, data)
+    assert trained["general_consistency_pairs"] >= max(0.8, untrained["general_consistency_pairs"])
+
+
 @pytest.mark.slow
 def test_both_recipes_from_nothing_to_loadable_files(tmp_path: Path) -> None:
     folder, judges = tmp_path / "scorers", tmp_path / "evaluators"
     few = {"data": tmp_path / "data", "codec": "", "objects": 100, "held_out": 100, "steps": 3}
     figures = train_scorers(folder=folder, **few)
-    assert {"preference_pairs_max", "category_accuracy_colour", "parts_f1_clean"} <= figures.keys()
+    expected = {"preference_pairs_max", "category_accuracy_colour", "parts_f1_clean", "general_consistency_pairs"}
+    assert expected <= figures.keys()
     again = train_scorers(folder=folder, **few)
     assert again == pytest.approx(figures)
     for name in REWARDS:

@@ -8,16 +8,19 @@ from pathlib import Path
 
 import numpy as np
 from jaxtyping import Bool
+from PIL import Image
 
 from maquette.evaluation.results import file_stem
+from maquette.outputs import written
 from maquette.rendering.cameras import CAMERAS
 from maquette.rendering.lighting import GREY
 from maquette.rendering.rasterise import render
-from maquette.shape.files import SUFFIXES, read_mesh
+from maquette.shape.files import SUFFIXES, read_mesh, write_mesh
 from maquette.shape.voxelise import placed, voxelise_solid
 from maquette.types import Generation, Mesh, Prompt, Views, Voxels
 
 VIEW_SIZE = 64
+PICTURE_SIZE = 200
 RESOLUTION = 32
 """Voxels a side at which meshes from files are compared with reference objects."""
 NOTHING = Mesh(np.zeros((0, 3), np.float32), np.zeros((0, 3), np.int32))
@@ -146,3 +149,24 @@ def _read(path: Path | None, id: str) -> tuple[Mesh, str]:
 def in_unit_cube(mesh: Mesh) -> Mesh:
     """The middle of the box at the origin, its largest side 1."""
     return Mesh(placed(mesh, "centred").astype(np.float32), mesh.faces, mesh.color)
+
+
+def write_pictures(prompts: Sequence[Prompt], meshes: Sequence[Mesh], folder: Path) -> None:
+    """One anti-aliased three-quarter view per prompt, `<id>.webp`."""
+    folder.mkdir(parents=True, exist_ok=True)
+    views = render(list(meshes), CAMERAS["front-3q"], size=PICTURE_SIZE, antialias=True)
+    for prompt, picture in zip(prompts, views.rgb, strict=True):
+        with written(folder / f"{file_stem(prompt.id)}.webp") as beside:
+            Image.fromarray(picture[0]).save(beside, quality=88)
+
+
+def write_meshes(prompts: Sequence[Prompt], meshes: Sequence[Mesh], folder: Path) -> None:
+    """One GLB per prompt, `<id>.glb`; an empty mesh has no file."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for prompt, mesh in zip(prompts, meshes, strict=True):
+        path = folder / f"{file_stem(prompt.id)}.glb"
+        if len(mesh.faces):
+            write_mesh(mesh, path)
+        else:
+            # Of an earlier evaluation into the same folder.
+            path.unlink(missing_ok=True)

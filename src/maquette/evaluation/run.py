@@ -6,14 +6,13 @@ import hashlib
 import json
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
 from jaxtyping import Float32
-from PIL import Image
 
-from maquette.evaluation.answers import VIEW_SIZE, Answers, System
+from maquette.evaluation.answers import VIEW_SIZE, Answers, System, write_meshes, write_pictures
 from maquette.evaluation.asking import ask_all, ask_controls, control_record
 from maquette.evaluation.geometry import (
     DIAGONAL,
@@ -32,16 +31,15 @@ from maquette.evaluation.palette import colors_shown, surface_colors
 from maquette.evaluation.pretrained import Gathered, Pretrained, compat_numbers, look, set_distances
 from maquette.evaluation.references import Reference, References
 from maquette.evaluation.results import Evaluation, ObjectResult, file_stem, save_evaluation
-from maquette.outputs import written
 from maquette.rendering.cameras import CAMERAS
 from maquette.rendering.rasterise import render
-from maquette.shape.files import write_mesh
 from maquette.tracking import progress
-from maquette.types import Mesh, Prompt
+from maquette.types import Prompt
 
-PICTURE_SIZE = 200
 WORST_ALIGNMENT = -1.0
 """A failed answer's alignment: the least a cosine can be."""
+UNPAINTED = dict.fromkeys(("color_accuracy", "colors_shown", "color_error"), math.nan)
+"""What is not measured of a system that paints nothing."""
 UNKNOWN = Interval(math.nan, math.nan, math.nan, 0)
 
 
@@ -64,7 +62,8 @@ def evaluate(
     """Measure one answer per prompt and write evaluation.json, pictures/ and meshes/ into `out`.
 
     `others` are the same system drawn again, for the variety of its answers; `judges` are asked about every shape. Prompts without a
-    reference have no IoU, F-score or Chamfer distance, and a suite with fewer than two has a kernel distance of NaN.
+    reference have no IoU, F-score or Chamfer distance, and a suite with fewer than two has a kernel distance of NaN. Of a system that
+    paints nothing at all no colours are measured.
     """
     check_names(prompts)
     networks = networks or Pretrained()
@@ -72,6 +71,7 @@ def evaluate(
     features: list[np.ndarray] = []
     gathered = Gathered()
     control: list[Verdict] = []
+    painted = False
     starts = range(0, len(prompts), chunk)
     for start in progress(starts, f"evaluate {name} on {suite}", len(starts)):
         part = tuple(prompts[start : start + chunk])
@@ -82,6 +82,7 @@ def evaluate(
         verdicts = ask_all(part, answers, judges or {})
         control += ask_controls(prompts, start, answers, judges or {})
         rows += measure(part, answers, references, evaluators, clip, spread, verdicts)
+        painted |= any(mesh.color is not None for mesh in answers.meshes)
         features.append(comparable(part, answers, references, seen, evaluators))
         for stage, meshes in answers.stages.items():
             write_pictures(part, meshes, out / "pictures" / stage)
@@ -92,6 +93,9 @@ def evaluate(
     notes = _notes(prompts, evaluators, networks, 1 + len(others), {"kernel distance": record, **more})
     notes |= {"judge controls": control_record(control)} if control else {}
     notes |= provenance or {}
+    if not painted:
+        rows = [replace(row, **UNPAINTED) for row in rows]
+        notes |= {"paint": "no mesh has any: colours are not measured"}
     evaluation = Evaluation(name, suite, seed, tuple(rows), distance, notes, distances, compat_numbers(gathered))
     save_evaluation(evaluation, out)
     return evaluation
@@ -265,27 +269,6 @@ def unit_scale(features: Float32[np.ndarray, "m d"]) -> Float32[np.ndarray, "m d
     """Each row scaled to a mean square of 1, so that x·y / d in the kernel is a cosine: the cubic kernel is for features of that
     size, and on larger ones a few long vectors would be the whole distance."""
     return features / np.sqrt((features**2).mean(1, keepdims=True) + 1e-12)
-
-
-def write_pictures(prompts: Sequence[Prompt], meshes: Sequence[Mesh], folder: Path) -> None:
-    """One anti-aliased three-quarter view per prompt, `<id>.webp`."""
-    folder.mkdir(parents=True, exist_ok=True)
-    views = render(list(meshes), CAMERAS["front-3q"], size=PICTURE_SIZE, antialias=True)
-    for prompt, picture in zip(prompts, views.rgb, strict=True):
-        with written(folder / f"{file_stem(prompt.id)}.webp") as beside:
-            Image.fromarray(picture[0]).save(beside, quality=88)
-
-
-def write_meshes(prompts: Sequence[Prompt], meshes: Sequence[Mesh], folder: Path) -> None:
-    """One GLB per prompt, `<id>.glb`; an empty mesh has no file."""
-    folder.mkdir(parents=True, exist_ok=True)
-    for prompt, mesh in zip(prompts, meshes, strict=True):
-        path = folder / f"{file_stem(prompt.id)}.glb"
-        if len(mesh.faces):
-            write_mesh(mesh, path)
-        else:
-            # Of an earlier evaluation into the same folder.
-            path.unlink(missing_ok=True)
 
 
 def _mean(values: Sequence[float]) -> float:

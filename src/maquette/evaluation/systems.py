@@ -5,7 +5,7 @@ from __future__ import annotations
 import zlib
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
 
@@ -20,12 +20,13 @@ from maquette.evaluation.references import references_of
 from maquette.evaluation.results import Evaluation, file_stem
 from maquette.evaluation.run import evaluate
 from maquette.evaluation.served import refuse_rewarding_clip
+from maquette.gaussian_views import open_mesher
 from maquette.generate import generate
 from maquette.policy.devices import best_device
 from maquette.policy.lockstep import LockstepEngine
 from maquette.policy.model import codec_of, load_policy
 from maquette.prompts.sets import load_prompts
-from maquette.protocols import Sampling
+from maquette.protocols import Mesher, Sampling
 from maquette.rendering.cameras import CAMERAS
 from maquette.runs import source_of
 from maquette.shape.surface import SurfaceMesher
@@ -33,11 +34,18 @@ from maquette.types import Generation, Prompt
 
 
 def policy_system(
-    model: str, *, stages: Sequence[StageSpec], codec: str, seed: int, temperature: float | None = None
+    model: str,
+    *,
+    stages: Sequence[StageSpec],
+    codec: str,
+    seed: int,
+    temperature: float | None = None,
+    mesher: Mesher | None = None,
 ) -> Callable[[Sequence[Prompt]], Generation]:
     """One answer per prompt by a policy; what it draws depends on the seed and on the prompts of the call.
 
-    Full-size models run where there is a GPU. The temperature is the model's own (`source_of`) by default, top-p always is.
+    Full-size models run where there is a GPU. The temperature is the model's own (`source_of`) by default, top-p always is. `mesher`: who
+    makes the meshes of coloured stages, the iso-surface by default.
     """
     own = source_of(model)
     device = best_device() if own.full else "cpu"
@@ -54,7 +62,8 @@ def policy_system(
             stages,
             engine=engine,
             codec=shapes,
-            mesher=SurfaceMesher(),
+            mesher=mesher or SurfaceMesher(),
+            paint_text=own.paint_text,
             cameras=CAMERAS["maquette-6"],
             group_size=1,
             sampling=Sampling(temperature=heat, top_p=own.top_p, seed=seed + offset),
@@ -75,6 +84,7 @@ def evaluate_model(
     temperature: float | None = None,
     limit: int = 0,
     answers: int = 1,
+    paint: Literal["surface", "trellis"] = "surface",
     system: str = "",
     networks: Pretrained | None = None,
     judges: Mapping[str, Ask] | None = None,
@@ -83,13 +93,14 @@ def evaluate_model(
     """Evaluate a policy on a suite (or prompt file) and leave the folder `out`; `limit` > 0 takes the first prompts only.
 
     The first of `answers` per prompt is measured; the others say how much they vary. `temperature`: another than the model's own.
+    `paint`: by whom, as `maquette generate` has it; ValueError where TRELLIS is asked for and is not there.
     """
-    prompts = load_prompts(suite, count=limit)
+    mesher, prompts = open_mesher(paint)[0], load_prompts(suite, count=limit)
 
     def drawn(number: int) -> System:
         # Seeds of one number are far from those of the next: a chunk adds its own offset below 2³².
         generated = policy_system(
-            model, stages=stages, codec=codec, seed=seed + number * 2**33, temperature=temperature
+            model, stages=stages, codec=codec, seed=seed + number * 2**33, temperature=temperature, mesher=mesher
         )
         return lambda part: answers_of(generated(part))
 
@@ -110,6 +121,7 @@ def evaluate_model(
             "temperature": source_of(model).temperature if temperature is None else temperature,
             "top_p": source_of(model).top_p,
             "chain": [s.name for s in stages],
+            "painted by": paint,
             **(provenance or {}),
         },
     )
@@ -156,17 +168,28 @@ def evaluate_folder(
     )
 
 
-def evaluate_named(name: str, suite: str, out: Path, *, seed: int = 0, answers: int = 1, **settings: Any) -> Evaluation:
+def evaluate_named(
+    name: str,
+    suite: str,
+    out: Path,
+    *,
+    seed: int = 0,
+    answers: int = 1,
+    paint: Literal["surface", "trellis"] = "surface",
+    **settings: Any,
+) -> Evaluation:
     """Evaluate what every command calls by that name, or a folder of meshes; `settings` as both take them.
 
-    ValueError, before any time is spent, where the CLIP that is to measure rewarded it.
+    ValueError, before any time is spent, where the CLIP that is to measure rewarded it, or where meshes that are there are to be painted.
     """
     networks = settings.get("networks")
     refuse_rewarding_clip(networks.clip.name if networks and networks.clip else "", Path(name))
     if is_mesh_folder(name):
+        if paint != "surface":
+            raise ValueError(f"{name} is a folder of meshes, which are measured as they are; --paint is for models.")
         return evaluate_folder(Path(name), suite, out, seed=seed, answers=answers, **settings)
     own = source_of(name)
-    more = {"stages": own.stages, "codec": own.codec, "seed": seed, "answers": answers}
+    more = {"stages": own.stages, "codec": own.codec, "seed": seed, "answers": answers, "paint": paint}
     return evaluate_model(own.model, suite, out, **more, **settings)
 
 

@@ -17,7 +17,7 @@ from maquette.codec.voxel_codec import VoxelCodec
 from maquette.corpus.catalog import FAMILIES
 from maquette.corpus.program import COLORS
 from maquette.evaluation.networks import EVALUATORS, DualEncoder, Recogniser
-from maquette.rewards.dataset import make_data
+from maquette.rewards.dataset import HELD_OUT_SEED, make_data
 from maquette.rewards.figures import AMONG, part_f1, questions, retrieval
 from maquette.rewards.fit import draw_mixed, families_of, fit, varied
 from maquette.rewards.looks import UNSURE, Labels, Pictures, read_data
@@ -25,7 +25,7 @@ from maquette.rewards.networks import Maps
 from maquette.rewards.pixels import unpacked
 from maquette.rewards.semantic_losses import falsified
 from maquette.rewards.text import Words
-from maquette.rewards.train import DATA, HELD_OUT_SEED, gather_words, write_card
+from maquette.rewards.train import DATA, gather_words, write_card
 from maquette.rewards.weights import load_network, save_network
 
 LENGTHS = (0.2, 0.25, 0.25, 0.3)

@@ -25,7 +25,7 @@ from maquette.outputs import write_text
 from maquette.rendering.cameras import CAMERAS
 from maquette.rendering.rasterise import render
 from maquette.rewards.damage import GEOMETRY, Grid, drop_instance, severity, swap_codes
-from maquette.rewards.looks import UNSURE, Labels, Look
+from maquette.rewards.looks import UNSURE, Labels, Look, Pictures, read_data
 from maquette.rewards.networks import COUNTS
 from maquette.rewards.pixels import packed
 from maquette.rewards.repaint import APPEARANCE, recolor_part
@@ -34,6 +34,7 @@ from maquette.tracking import progress
 from maquette.types import Mesh, Voxels
 
 COLOR_NAMES = tuple(COLORS)
+HELD_OUT_SEED = 77
 
 
 @dataclass(frozen=True)
@@ -243,6 +244,15 @@ def make_data(
         images, labels = make_chunk(few, np.random.default_rng([seed, index]), evaluator, codec, resolution)
         np.save(target.with_suffix(".npy"), images)
         write_text(target, json.dumps([asdict(one) for one in labels]))  # a chunk that is there is never made again
+
+
+def scorer_data(
+    folder: Path, *, objects: int, held_out: int, seed: int, codec: VoxelCodec | None
+) -> tuple[Pictures, Pictures]:
+    """What the scorers learn from, and what measures them: made where `folder` has fewer."""
+    make_data(folder / "heldout", split="heldout", objects=held_out, seed=HELD_OUT_SEED, codec=codec)
+    make_data(folder / "scorers", split="train", objects=objects, seed=seed + 7, half=0, codec=codec)
+    return read_data(folder / "scorers"), read_data(folder / "heldout")
 
 
 def _chosen(split: Split, seed: int, half: int | None) -> Iterator[Design]:

@@ -17,6 +17,7 @@ from maquette.rewards.aesthetic import Aesthetic
 from maquette.rewards.alignment import Alignment
 from maquette.rewards.appearance_consistency import AppearanceConsistency
 from maquette.rewards.category import Category
+from maquette.rewards.general_consistency import GeneralConsistency
 from maquette.rewards.geometry_consistency import GeometryConsistency
 from maquette.rewards.judge_rewards import JudgedReward
 from maquette.rewards.judges_file import FULL_SIZE, Judges, read_judges
@@ -33,6 +34,7 @@ REWARDS: dict[str, Callable[[Path, Reduce], Reward]] = {
     "alignment": Alignment.load,
     "category": lambda folder, reduce: Category.load(folder),
     "geometry_consistency": lambda folder, reduce: GeometryConsistency.load(folder),
+    "general_consistency": lambda folder, reduce: GeneralConsistency.load(folder),
     "appearance": lambda folder, reduce: AppearanceConsistency.load(folder),
     "aesthetic": Aesthetic.load,
     "parts": lambda folder, reduce: Parts.load(folder),

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Literal
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Float32, Int
+from jaxtyping import Bool, Float, Float32, Int
 from scipy.stats import spearmanr
+from torch import Tensor
 
+from maquette.rewards.general_consistency import ConsistencyHead
 from maquette.rewards.looks import UNSURE, Labels, Pictures
 from maquette.rewards.networks import Judged, Seen
 from maquette.rewards.pixels import unpacked
@@ -20,6 +23,8 @@ AMONG = 64
 """Objects that a text is to be found among."""
 FINE, COARSE = 0, 3
 """Places of the clean looks."""
+PAIRS = {"geometry": ((FINE, 1), (COARSE, 4)), "paint": ((FINE, 1), (FINE, 2))}
+"""Looks that a judge of consistency tells apart: clean, damaged."""
 VISIBLE = 0.1
 """Mean absolute difference of pictures, in grey levels, below which damage cannot be seen and a pair is left out."""
 
@@ -139,31 +144,40 @@ def quality_figures(scorer: QualityScorer, data: Pictures) -> dict[str, float]:
         real = [(severity[:, d] > 0) & seen[:, d] for d in (1, 2, 4)]
         figures[f"preference_pairs_{how}"] = float(np.concatenate(right)[np.concatenate(real)].mean())
         figures[f"preference_pairs_grey_{how}"] = float(right[2][real[2]].mean())
-    figures |= _consistent(judged, data.labels, seen)
+    figures |= consistent("geometry_consistency", [j.geometry for j in judged], data.labels, seen, "geometry")
+    figures |= consistent("appearance_consistency", [j.appearance for j in judged], data.labels, seen, "paint")
     graded = np.stack([looks_good(one) for one in data.labels]).T.ravel()
     said = np.concatenate([j.aesthetic.mean(1).numpy() for j in judged])
     figures["aesthetic_rank_correlation"] = float(spearmanr(said, graded).statistic)
     return figures
 
 
-def _consistent(judged: Sequence[Judged], labels: Sequence[Labels], seen: Bool[np.ndarray, "n k"]) -> dict[str, float]:
-    """Pair accuracy, clean against damaged, and balanced accuracy at 0.7."""
-    pairs = {"geometry": ((FINE, 1), (COARSE, 4)), "appearance": ((FINE, 1), (FINE, 2))}
-    figures = {}
-    for kind, compared in pairs.items():
-        clean, broken = [], []
-        for good, bad in compared:
-            hurt = np.asarray(
-                [(one.looks[bad].geometry if kind == "geometry" else one.looks[bad].paint) > 0 for one in labels]
-            )
-            chosen = hurt & seen[:, bad]
-            for side, look in ((clean, good), (broken, bad)):
-                logits = judged[look].geometry if kind == "geometry" else judged[look].appearance
-                side.append(logits.sigmoid().numpy()[chosen])
-        good, bad = np.concatenate(clean), np.concatenate(broken)
-        figures[f"{kind}_consistency_pairs"] = float((good > bad).mean())
-        figures[f"{kind}_consistency_accuracy"] = float(((good > 0.7).mean() + (bad <= 0.7).mean()) / 2)
-    return figures
+def consistent(
+    name: str,
+    logits: Sequence[Float[Tensor, " n"]],
+    labels: Sequence[Labels],
+    seen: Bool[np.ndarray, "n k"],
+    kind: Literal["geometry", "paint"],
+) -> dict[str, float]:
+    """Of a judge of consistency, from its logits of each look: pair accuracy, clean against damaged, and balanced accuracy at 0.7."""
+    clean, broken = [], []
+    for good, bad in PAIRS[kind]:
+        hurt = np.asarray([getattr(one.looks[bad], kind) > 0 for one in labels])
+        chosen = hurt & seen[:, bad]
+        for side, look in ((clean, good), (broken, bad)):
+            side.append(logits[look].sigmoid().numpy()[chosen])
+    good, bad = np.concatenate(clean), np.concatenate(broken)
+    return {
+        f"{name}_pairs": float((good > bad).mean()),
+        f"{name}_accuracy": float(((good > 0.7).mean() + (bad <= 0.7).mean()) / 2),
+    }
+
+
+def general_figures(scorer: SemanticScorer, head: ConsistencyHead, data: Pictures) -> dict[str, float]:
+    """As the geometry consistency of `quality_figures`, on the same pairs, of the general network's head."""
+    with torch.inference_mode():
+        logits = [head(_seen(scorer, data, look)) for look in range(len(data.labels[0].looks))]
+    return consistent("general_consistency", logits, data.labels, _visible(data), "geometry")
 
 
 @torch.inference_mode()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Literal
 
 import numpy as np
 import torch
@@ -35,8 +36,8 @@ def quality_loss(judged: Judged, labels: Sequence[Labels]) -> Tensor:
     return (
         _preference(judged, severity, grey)
         + _aesthetic(judged, labels)
-        + _consistency(judged.geometry, labels, "geometry")
-        + _consistency(judged.appearance, labels, "paint")
+        + consistency_loss(judged.geometry, labels, "geometry")
+        + consistency_loss(judged.appearance, labels, "paint")
     )
 
 
@@ -60,7 +61,9 @@ def _aesthetic(judged: Judged, labels: Sequence[Labels]) -> Tensor:
     return 4.0 * functional.mse_loss(judged.aesthetic.float(), target.unsqueeze(1).expand_as(judged.aesthetic))
 
 
-def _consistency(logits: Tensor, labels: Sequence[Labels], kind: str) -> Tensor:
+def consistency_loss(
+    logits: Float[Tensor, " n"], labels: Sequence[Labels], kind: Literal["geometry", "paint"]
+) -> Tensor:
     """Cross-entropy against 1 for sound looks and at most 0.4, less for the worse, for damaged ones; paint is judged in colour only."""
     looks = [one.looks[k] for k in range(len(labels[0].looks)) for one in labels]
     damage = torch.tensor([look.geometry if kind == "geometry" else look.paint for look in looks])

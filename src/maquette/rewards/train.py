@@ -1,4 +1,4 @@
-"""Trains the scorers from nothing: pictures, both networks, held-out figures, and the files that are shipped."""
+"""Trains the scorers from nothing: pictures, both networks, the general judge's head, held-out figures, and the files that are shipped."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ from maquette.codec.voxel_codec import VoxelCodec
 from maquette.corpus.catalog import FAMILIES
 from maquette.corpus.program import COLORS
 from maquette.outputs import write_text
-from maquette.rewards.dataset import make_data
+from maquette.rewards.dataset import scorer_data
 from maquette.rewards.figures import quality_figures, semantic_figures
 from maquette.rewards.fit import draw_mixed, families_of, fit, varied
-from maquette.rewards.looks import Pictures, read_data
+from maquette.rewards.looks import Pictures
 from maquette.rewards.networks import QualityNetwork, SemanticNetwork
 from maquette.rewards.quality_losses import quality_loss
 from maquette.rewards.scorers import SCORERS, QualityScorer, SemanticScorer
 from maquette.rewards.semantic_losses import Learner, semantic_loss
 from maquette.rewards.text import Words
+from maquette.rewards.train_general import STEPS, train_general
 from maquette.rewards.weights import load_network, save_network
 from maquette.tracking import provenance
 
 DATA = Path("runs/scorer-data")
-HELD_OUT_SEED = 77
 
 
 def train_scorers(
@@ -42,24 +42,17 @@ def train_scorers(
     seed: int = 0,
     command: str = "",
 ) -> dict[str, float]:
-    """Writes `semantic.safetensors`, `quality.safetensors` and `card.json` into `folder`; returns the held-out figures.
+    """Writes `semantic`, `quality` and `general.safetensors` and `card.json` into `folder`; returns the held-out figures.
 
     All shapes went through `codec` ("": as they are). Pictures are kept in `data` and not made twice: empty it for a new codec.
     """
     began = time.time()
     judge = VoxelCodec.load(codec, bfloat16=True) if codec else None
-    make_data(data / "heldout", split="heldout", objects=held_out, seed=HELD_OUT_SEED, codec=judge)
-    make_data(data / "scorers", split="train", objects=objects, seed=seed + 7, half=0, codec=judge)
-    learnt, unseen = read_data(data / "scorers"), read_data(data / "heldout")
+    learnt, unseen = scorer_data(data, objects=objects, held_out=held_out, seed=seed, codec=judge)
     torch.manual_seed(seed)
-    words, families, colors = gather_words(learnt), tuple(FAMILIES), tuple(COLORS)
-    semantic = SemanticScorer(SemanticNetwork(len(words), len(families), len(colors)), words, families, colors)
-    quality = QualityScorer(QualityNetwork())
+    semantic, quality = new_scorers(gather_words(learnt))
     train_together(semantic, quality.network, learnt, steps=steps, peak=3e-3, seed=seed)
-    for network, name in ((semantic.network, "semantic"), (quality.network, "quality")):
-        save_network(network, folder / f"{name}.safetensors")
-        # What is measured is what is shipped: the weights as the file holds them.
-        load_network(network, folder / f"{name}.safetensors")
+    ship(semantic, quality, folder)
     figures = semantic_figures(semantic, unseen) | quality_figures(quality, unseen)
     write_card(
         folder,
@@ -72,13 +65,36 @@ def train_scorers(
             "seconds": round(time.time() - began),
             "held_out": figures,
             "held_out_objects": len(unseen),
-            "families": families,
-            "colors": tuple(COLORS),
-            "words": words.listed,
+            "families": semantic.families,
+            "colors": semantic.colors,
+            "words": semantic.words.listed,
         },
         command,
     )
-    return figures
+    return figures | train_general(
+        folder=folder,
+        data=data,
+        codec=codec,
+        objects=objects,
+        held_out=held_out,
+        seed=seed,
+        steps=min(steps, STEPS),
+        command=command,
+    )
+
+
+def new_scorers(words: Words) -> tuple[SemanticScorer, QualityScorer]:
+    """Both networks with random weights."""
+    families, colors = tuple(FAMILIES), tuple(COLORS)
+    semantic = SemanticNetwork(len(words), len(families), len(colors))
+    return SemanticScorer(semantic, words, families, colors), QualityScorer(QualityNetwork())
+
+
+def ship(semantic: SemanticScorer, quality: QualityScorer, folder: Path) -> None:
+    """Writes both networks and reads them back: what is measured is what is shipped, the weights as the file holds them."""
+    for network, name in ((semantic.network, "semantic"), (quality.network, "quality")):
+        save_network(network, folder / f"{name}.safetensors")
+        load_network(network, folder / f"{name}.safetensors")
 
 
 def train_together(
