@@ -180,6 +180,28 @@ def test_accelerate_launches_two_processes_from_our_configs(tmp_path: Path, name
     assert_trained(tmp_path, done.stdout)
 
 
+def test_sharded_weights_are_loaded_by_one_process_at_a_time_and_kept_in_parts(tmp_path: Path):
+    train = small_run(tmp_path)[3]
+    command = [
+        sys.executable,
+        "-m",
+        "torch.distributed.run",
+        "--nproc-per-node",
+        "2",
+        "--master-port",
+        str(free_port()),
+    ]
+    environment = os.environ | {"OMP_NUM_THREADS": "1", "ACCELERATE_USE_FSDP": "true", "ACCELERATE_USE_CPU": "true"}
+    command += ["-m", "tests.training.loading", train, str(tmp_path)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=600, cwd=ROOT, env=environment)
+    assert done.returncode == 0, done.stderr[-3000:]
+    seen = sorted((json.loads(path.read_text()) for path in tmp_path.glob("rank-*.json")), key=lambda one: one["began"])
+    assert [one["rank"] for one in seen] == [0, 1] and seen[0]["ended"] <= seen[1]["began"]
+    for one in seen:
+        assert one["own"] < 0.55 * one["whole"] and one["reference own"] < 0.55 * one["whole"]
+        assert one["same"]
+
+
 def test_accelerate_launches_on_two_machines_from_our_config(tmp_path: Path):
     """Both are this one: each launcher starts one process and knows of the other's by its rank and the address of the first."""
     train, port = small_run(tmp_path), str(free_port())

@@ -12,6 +12,7 @@ import sys
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Literal, NoReturn, TypeVar
 
 import torch
@@ -20,11 +21,12 @@ from accelerate import PartialState
 from accelerate.utils import parse_flag_from_env
 from jaxtyping import Float64
 from torch import Tensor, nn
-from torch.distributed.device_mesh import init_device_mesh
-from torch.distributed.fsdp import fully_shard
+from torch.distributed.device_mesh import DeviceMesh, init_device_mesh
+from torch.distributed.fsdp import FSDPModule, fully_shard
 from torch.nn.parallel import DistributedDataParallel
 
 T = TypeVar("T")
+Module = TypeVar("Module", bound=nn.Module)
 Layout = Literal["replicated", "sharded"]
 
 
@@ -37,6 +39,10 @@ class Processes:
     device: torch.device = field(default_factory=lambda: torch.device("cpu"))
     layout: Layout = "replicated"
     """`replicated`: each process has all weights (DDP) · `sharded`: each has a part of every weight (FSDP2)."""
+    place: int = 0
+    """This process's place among those of its machine."""
+    beside: int = 0
+    """How many the machine has, as far as the launcher says; 0: not known."""
 
     @classmethod
     def join(cls) -> Processes:
@@ -55,7 +61,10 @@ class Processes:
         on_cpu = parse_flag_from_env("ACCELERATE_USE_CPU") or not torch.accelerator.is_available()
         state = PartialState(cpu=on_cpu)
         layout: Layout = "sharded" if sharded and state.num_processes > 1 else "replicated"
-        return cls(state.process_index, state.num_processes, state.device, layout)
+        if layout == "sharded":
+            world_mesh(state.device.type, state.num_processes)  # all together, since later each may shard in its turn
+        beside = int(os.environ.get("LOCAL_WORLD_SIZE", 0)) if state.num_processes > 1 else 0
+        return cls(state.process_index, state.num_processes, state.device, layout, state.local_process_index, beside)
 
     @property
     def first(self) -> bool:
@@ -82,10 +91,23 @@ class Processes:
             return self.shard(policy)
         return DistributedDataParallel(policy)
 
-    def shard(self, policy: nn.Module) -> nn.Module:
-        """FSDP2, in place: a group of weights per layer, one for the rest; only one group is whole at a time."""
-        if self.layout == "sharded":
-            mesh = init_device_mesh(self.device.type, (self.count,))
+    def in_turn(self, work: Callable[[], T]) -> T:
+        """Each machine's processes work one after another, so that what is large for a while is there once at a time.
+
+        Everybody calls it; nothing in `work` is collective. Where the launcher does not say who shares a machine, all work at once.
+        """
+        turns = self.most(self.beside)
+        done: list[T] = []
+        for turn in range(turns):
+            if turn == self.place:
+                done.append(work())
+            dist.barrier()
+        return done[0] if done else work()
+
+    def shard(self, policy: Module) -> Module:
+        """FSDP2, in place, unless it is done: a group of weights per layer, one for the rest; only one group is whole at a time."""
+        if self.layout == "sharded" and not isinstance(policy, FSDPModule):
+            mesh = world_mesh(self.device.type, self.count)
             for layer in policy.decoder.layers:
                 fully_shard(layer, mesh=mesh)
             fully_shard(policy, mesh=mesh)
@@ -158,7 +180,14 @@ class Processes:
         """
         if self.count > 1 and dist.is_initialized():
             dist.barrier()
+            world_mesh.cache_clear()
             dist.destroy_process_group()
+
+
+@cache
+def world_mesh(device: str, count: int) -> DeviceMesh:
+    """All processes in a row."""
+    return init_device_mesh(device, (count,))
 
 
 def end_process() -> NoReturn:

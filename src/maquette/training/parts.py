@@ -66,21 +66,13 @@ def load_parts(config: Config, processes: Processes = ALONE) -> Parts:
     own = config.policy
     device = own.device if processes.count == 1 else str(processes.device)
     check_device(device)
-    policy = open_policy(
-        config.model,
-        device=device,
-        weights=own.weights,
-        lora_rank=own.lora_rank,
-        lora_alpha=own.lora_alpha,
-        gradient_checkpointing=own.gradient_checkpointing,
-        seed=config.seed,
-    )
+    needs_reference = config.algorithm.kl != "none" and config.algorithm.kl_beta > 0
+    policy, reference = load_policies(config, device, processes, needs_reference)
     quick = device == "cpu" and config.optimiser.precision == "bfloat16"
     codec = codec_of(policy, config.codec, device, bfloat16=quick)
-    needs_reference = config.algorithm.kl != "none" and config.algorithm.kl_beta > 0
     return Parts(
         policy=policy,
-        reference=reference_of(policy, device=device, weights=own.weights) if needs_reference else None,
+        reference=reference,
         engine=open_engine(own, policy, codec.codes_per_shape, config.optimiser.precision),
         codec=codec,
         mesher=mesher,
@@ -91,6 +83,34 @@ def load_parts(config: Config, processes: Processes = ALONE) -> Parts:
         processes=processes,
         probe=open_probe(config),
     )
+
+
+def load_policies(
+    config: Config, device: str, processes: Processes, needs_reference: bool
+) -> tuple[Policy, nn.Module | None]:
+    """The policy and its reference. Where they are sharded they are read on the CPU and divided at once, first the one and then the other,
+    by one process of a machine at a time: no device ever holds a whole one, and a machine's memory one.
+    """
+    own, sharded = config.policy, processes.layout == "sharded"
+    read_on = "cpu" if sharded and own.weights != "4bit" else device
+
+    def load() -> tuple[Policy, nn.Module | None]:
+        policy = open_policy(
+            config.model,
+            device=read_on,
+            weights=own.weights,
+            lora_rank=own.lora_rank,
+            lora_alpha=own.lora_alpha,
+            gradient_checkpointing=own.gradient_checkpointing,
+            seed=config.seed,
+        )
+        policy = processes.shard(policy)
+        if not needs_reference:
+            return policy, None
+        reference = reference_of(policy, device=read_on, weights=own.weights)
+        return policy, processes.shard(reference) if isinstance(reference, Policy) else reference
+
+    return processes.in_turn(load) if sharded else load()
 
 
 def open_engine(
