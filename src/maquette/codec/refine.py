@@ -6,6 +6,8 @@ move the vectors against the gradient (straight through the codebook, as in trai
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float, Int64
@@ -34,11 +36,16 @@ def reconstruction_error(
 
 
 def refined_codes(
-    model: VoxelVQVAE, target: Float[Tensor, "a i r r r"], steps: int, bfloat16: bool = False
+    model: VoxelVQVAE,
+    target: Float[Tensor, "a i r r r"],
+    steps: int,
+    bfloat16: bool = False,
+    done: Callable[[], object] = lambda: None,
 ) -> Int64[Tensor, "a c"]:
     """Codes whose `reconstruction_error` is at most that of the encoder's own, after `steps` updates of Adam; deterministic.
 
-    An update costs a forward and a backward pass of the decoder. The model's weights are neither changed nor given gradients.
+    An update costs a forward and a backward pass of the decoder. The model's weights are neither changed nor given gradients. `done` is
+    called after each of the `steps` + 1 comparisons.
     """
     with torch.no_grad(), torch.autocast(target.device.type, torch.bfloat16, enabled=bfloat16):
         first = model.vectors(target).float()
@@ -56,6 +63,7 @@ def refined_codes(
         better = error.detach() < best_error
         best_error = torch.where(better, error.detach(), best_error)
         best = torch.where(better[:, None], codes, best)
+        done()
         if step < steps:
             adam.param_groups[0]["lr"] = STEP_SIZE * (1 - step / steps)
             (offset.grad,) = torch.autograd.grad(total, offset)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import asdict
 from importlib.resources import files
 from pathlib import Path
@@ -20,14 +21,15 @@ from maquette.codec.refine import refined_codes
 from maquette.outputs import write_text, written
 from maquette.runs import read_json
 from maquette.shape.voxelise import Convention, voxelise_solid, voxelise_surface
+from maquette.tracking import progress
 from maquette.types import Mesh, Voxels
 
 COARSE_GREY = 0.6
 """The colour (r = g = b) that every occupied voxel of an unpainted shape has inside a coloured codec: coarse shapes, grey meshes."""
 
 SHAPES_AT_ONCE = 32
-REFINED_AT_ONCE = 8
-"""Fewer, since the decoder's activations are kept for the gradient."""
+REFINED_VOXELS = 8 * 32**3
+"""Of the shapes that are refined together: fewer, since the decoder's activations are kept for the gradient; one shape at 64³."""
 
 
 class VoxelCodec:
@@ -78,6 +80,10 @@ class VoxelCodec:
         return self.model.geometry.codes_per_shape
 
     @property
+    def refined_at_once(self) -> int:
+        return max(1, REFINED_VOXELS // self.resolution**3)
+
+    @property
     def codebook_size(self) -> int:
         return self.model.geometry.codebook_size
 
@@ -105,17 +111,23 @@ class VoxelCodec:
             )
         if refine < 0:
             raise ValueError(f"refine is {refine}: a number of steps, 0 for the encoder's own codes.")
-        rows = channels_of(voxels, self.colored)
-        codes = [self._codes(part, refine).cpu() for part in rows.split(REFINED_AT_ONCE if refine else SHAPES_AT_ONCE)]
+        parts = channels_of(voxels, self.colored).split(self.refined_at_once if refine else SHAPES_AT_ONCE)
+        codes = self._refined(parts, refine) if refine else [self._codes(self._ready(part)).cpu() for part in parts]
         return torch.cat(codes) if codes else torch.zeros(0, self.codes_per_shape, dtype=torch.int64)
 
-    def _codes(self, channels: Float[Tensor, "a i r r r"], refine: int) -> Int64[Tensor, "a c"]:
-        ready = self._ready(channels)
-        if refine:
-            return refined_codes(self.model, ready, refine, self.bfloat16)
+    def _codes(self, ready: Float[Tensor, "a i r r r"]) -> Int64[Tensor, "a c"]:
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.bfloat16):
             vectors = self.model.vectors(ready)
         return self.model.vq.codes(vectors.float())
+
+    def _refined(self, parts: Sequence[Float[Tensor, "a i r r r"]], steps: int) -> list[Int64[Tensor, "a c"]]:
+        ticks = iter(progress(range(len(parts) * (steps + 1)), "searching codes"))
+        found = [
+            refined_codes(self.model, self._ready(part), steps, self.bfloat16, lambda: next(ticks)).cpu()
+            for part in parts
+        ]
+        next(ticks, None)  # ends the bar
+        return found
 
     @torch.no_grad()
     def decode(self, codes: Int64[Tensor, "a c"]) -> Voxels:
