@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
 import torch
 from transformers import Qwen2_5_VLConfig, Qwen2_5_VLForConditionalGeneration
 
-from maquette.config import PolicyConfig
+from maquette.config import PolicyConfig, RewardWeights, StageSpec
 from maquette.config_file import load_config
 from maquette.policy.adapters import add_lora
 from maquette.policy.arithmetic import DecoderSize, Load, decode_seconds, logits_gib, memory, size_of, update_seconds
+from maquette.rewards.ensemble import build_ensemble
 from maquette.rewards.judges_file import read_judges
+from maquette.studies.grid import load_study
 from maquette.training.full_plan import (
     IMAGE_TOKENS,
     ask_cost,
@@ -151,6 +153,21 @@ def test_every_full_config_plans_itself_without_weights(path: Path):
     ):
         assert part in said
     assert not Path(config.model).exists()
+
+
+def test_the_judges_study_can_be_run_at_full_size():
+    rows = {row.name: row for row in load_study("judges").rows if row.needs}
+    assert len(rows) == 2
+    used = []
+    for row in rows.values():
+        config = load_config(FULL.parent / row.config, row.set)
+        assert "judge servers" in plan_full(replace(config, prompt_count=32))
+        used.append({name for name, weight in asdict(config.stages[0].rewards).items() if weight})
+    assert used[0] ^ used[1] == {"judge_geometry", "geometry_consistency"}
+    small = build_ensemble(
+        (StageSpec(rewards=RewardWeights(geometry_consistency=1.0)),), judges=str(FULL / "judges.yaml")
+    )
+    assert small.names == ("geometry_consistency",)
 
 
 def test_a_pictures_tokens_are_counted():
