@@ -28,6 +28,7 @@ from maquette.studies.run import (
     train_and_evaluate,
     trained_seconds,
 )
+from maquette.studies.shared import in_effect
 from maquette.tracking import read_metrics
 from tests.tiny import save_tiny
 
@@ -129,6 +130,14 @@ def test_the_paper_s_headline_stands_in_the_paradigm_study():
         "clip": 29.3,
         "kd": 0.156,
     }
+
+
+def test_a_clip_that_cannot_act_is_no_other_training():
+    rows = {c.row.name: config_of(c) for c in plan_cells(load_study("algorithms"), steps=9)[:11]}
+    means = [rows["dynamic sampling, token mean" + more] for more in ("", ", decoupled clip", ", no KL")]
+    assert in_effect(means[0]) == in_effect(means[1]) != in_effect(means[2])
+    twice = [rows["token mean" + more + ", two updates"] for more in ("", ", decoupled clip")]
+    assert in_effect(twice[0]) != in_effect(twice[1]) and in_effect(twice[1]) == twice[1]
 
 
 def test_a_budget_shortens_runs_and_never_takes_a_seed():
@@ -237,7 +246,7 @@ def test_a_training_that_a_neighbour_did_is_taken_over_and_a_shorter_one_gone_on
     assert said["taken_from"] == f"micro/{first.name}" and said["row"] == "Same under another name"
     assert said["measures"] == json.loads((first / "result.json").read_text())["measures"]
     assert (same / "run" / "metrics.jsonl").is_file() and not (same / "run" / "checkpoints").exists()
-    assert "1 cells taken from studies with the same configs" in (same.parents[1] / "page.md").read_text()
+    assert "1 cells taken from others whose configs are the same" in (same.parents[1] / "page.md").read_text()
     joined = cell_of(str(longer), tmp_path / "studies" / "longer")
     assert json.loads((joined / "run" / "checkpoints" / "step-000002" / "state.json").read_text())["step"] == 2
     result = json.loads((joined / "result.json").read_text())

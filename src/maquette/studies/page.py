@@ -281,5 +281,9 @@ def _costs(cells: Sequence[Cell], out: Path) -> str:
     machines = sorted({str(r.get("provenance", {}).get("machine", "unknown")) for r in rows})
     commits = sorted({str(r.get("provenance", {}).get("commit", "unknown")) for r in rows})
     own = [r for r in rows if "taken_from" not in r]
-    shared = f"; {len(rows) - len(own)} cells taken from studies with the same configs" if len(own) < len(rows) else ""
+    shared = (
+        f"; {len(rows) - len(own)} cells taken from others whose configs are the same or differ in what cannot act"
+        if len(own) < len(rows)
+        else ""
+    )
     return f"{sum(r['hours'] for r in own):.2f} hours on {'; '.join(machines)}{shared}; commit {', '.join(commits)}."

@@ -18,7 +18,7 @@ from maquette.studies.grid import FEWEST_SEEDS, Cell, Study, check_prompts, conf
 from maquette.studies.page import write_page
 from maquette.studies.paid import last_tokens, paid_by_tokens, quarter_rewards
 from maquette.studies.queue import claimed, finish, is_done
-from maquette.studies.shared import begin_from, begun, lineage, take_over
+from maquette.studies.shared import begin_from, begun, in_effect, lineage, take_over
 from maquette.tracking import provenance, read_metrics, tell
 from maquette.training.loop import train
 
@@ -103,9 +103,10 @@ def train_and_evaluate(
     cell: Cell, config: Config, folder: Path, settings: StudySettings, command: str
 ) -> dict[str, object] | None:
     """Training (none for the base), then one answer per prompt with the cell's own seed; or what a study beside this one has of it."""
-    run, line, study = folder / "run", lineage(config, settings.suite, settings.limit), folder.parents[1]
-    if taken := take_over(study, folder, line, cell.steps):
-        tell(f"  taken from {taken['taken_from']}, whose config is the same")
+    run, study = folder / "run", folder.parents[1]
+    line, effect = (lineage(c, settings.suite, settings.limit) for c in (config, in_effect(config)))
+    if taken := take_over(study, folder, effect, cell.steps):
+        tell(f"  taken from {taken['taken_from']}, whose config is the same, or differs in what cannot act")
         return taken | {"overrides": [*settings.set, *cell.row.set]}
     if cell.row.config:
         if earlier := begin_from(study, folder, line, cell.steps):
@@ -134,6 +135,7 @@ def train_and_evaluate(
         "hours": round((trained_seconds(run) + time.time() - began) / 3600, 4),
         "suite": settings.suite,
         "lineage": line,
+        "effect": effect,
         "measures": summary(evaluation),
         "rewards": quarter_rewards(run),
         "rewards_first": quarter_rewards(run, last=False),

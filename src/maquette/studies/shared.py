@@ -1,7 +1,8 @@
 """What studies beside one another share: a training whose config is the same to the letter is done once.
 
 Many tables of the paper repeat a row. Studies whose folders lie side by side (`runs/studies/*`) look for it there. A finished cell of
-the same config, suite, code and weights is taken over whole, with its evaluation. One of the same config but fewer steps *is* the
+the same config, suite, code and weights is taken over whole, with its evaluation; so is one whose config differs in what cannot act
+(`in_effect`). One of the same config but fewer steps *is* the
 beginning of the longer training (the learning rate does not decay, and runs go on bit for bit), which goes on from its last checkpoint.
 """
 
@@ -16,7 +17,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import maquette
-from maquette.config import Config
+from maquette.config import AlgorithmConfig, Config
 from maquette.config_file import dump_config
 from maquette.tracking import read_metrics
 from maquette.training.checkpoint import list_checkpoints
@@ -25,6 +26,14 @@ from maquette.training.loop import FREE_KEYS
 BEGUN = "begun_from.json"
 HEAVY = ("checkpoints", "policy", "samples")
 """What a cell that is taken over leaves where it was: its page needs numbers and answers only."""
+
+
+def in_effect(config: Config) -> Config:
+    """The same training with what cannot act left at its default: with one update a rollout every ratio is 1, and no clip touches it."""
+    own, plain = config.algorithm, AlgorithmConfig()
+    if own.updates_per_rollout * own.minibatches > 1:
+        return config
+    return replace(config, algorithm=replace(own, clip_low=plain.clip_low, clip_high=plain.clip_high))
 
 
 def lineage(config: Config, suite: str, limit: int) -> str:
@@ -46,20 +55,20 @@ def package_state() -> str:
     return state.hexdigest()
 
 
-def relatives(out: Path, line: str) -> Iterator[tuple[Path, Mapping[str, object]]]:
-    """Finished cells of this lineage in the studies beside `out` and in `out` itself: folder and result."""
+def relatives(out: Path, line: str, key: str = "lineage") -> Iterator[tuple[Path, Mapping[str, object]]]:
+    """Finished cells of this lineage (or, by `effect`, of one that comes to the same) in the studies beside `out` and in `out` itself."""
     for path in sorted(out.resolve().parent.glob("*/cells/*/result.json")):
         try:
             result = json.loads(path.read_text())
         except (OSError, json.JSONDecodeError):
             continue  # someone else's folder; its own study says what is wrong with it
-        if result.get("lineage") == line:
+        if result.get(key) == line:
             yield path.parent, result
 
 
-def take_over(out: Path, folder: Path, line: str, steps: int) -> dict[str, object] | None:
-    """The result of a cell that did just this, its evaluation and curves copied into `folder`; None where nobody did."""
-    for other, result in relatives(out, line):
+def take_over(out: Path, folder: Path, effect: str, steps: int) -> dict[str, object] | None:
+    """The result of a cell that did what comes to this, its evaluation and curves copied into `folder`; None where nobody did."""
+    for other, result in relatives(out, effect, "effect"):
         if result["steps"] == steps and other.resolve() != folder.resolve():
             for name in ("evaluation", "run"):
                 if (other / name).is_dir():
