@@ -151,6 +151,13 @@ def in_unit_cube(mesh: Mesh) -> Mesh:
     return Mesh(placed(mesh, "centred").astype(np.float32), mesh.faces, mesh.color)
 
 
+def write_answers(prompts: Sequence[Prompt], answers: Answers, out: Path) -> None:
+    """A picture of every stage's shapes and the last one's meshes, into pictures/STAGE and meshes."""
+    for stage, meshes in answers.stages.items():
+        write_pictures(prompts, meshes, out / "pictures" / stage)
+    write_meshes(prompts, answers.meshes, out / "meshes")
+
+
 def write_pictures(prompts: Sequence[Prompt], meshes: Sequence[Mesh], folder: Path) -> None:
     """One anti-aliased three-quarter view per prompt, `<id>.webp`."""
     folder.mkdir(parents=True, exist_ok=True)

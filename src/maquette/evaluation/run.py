@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float32
 
-from maquette.evaluation.answers import VIEW_SIZE, Answers, System, write_meshes, write_pictures
+from maquette.evaluation.answers import VIEW_SIZE, Answers, System, write_answers
 from maquette.evaluation.asking import ask_all, ask_controls, control_record
 from maquette.evaluation.geometry import (
     DIAGONAL,
@@ -40,6 +40,7 @@ WORST_ALIGNMENT = -1.0
 """A failed answer's alignment: the least a cosine can be."""
 UNPAINTED = dict.fromkeys(("color_accuracy", "colors_shown", "color_error"), math.nan)
 """What is not measured of a system that paints nothing."""
+UNPAINTED_NOTE = {"paint": "no mesh has any: colours are not measured"}
 UNKNOWN = Interval(math.nan, math.nan, math.nan, 0)
 
 
@@ -84,9 +85,7 @@ def evaluate(
         rows += measure(part, answers, references, evaluators, clip, spread, verdicts)
         painted |= any(mesh.color is not None for mesh in answers.meshes)
         features.append(comparable(part, answers, references, seen, evaluators))
-        for stage, meshes in answers.stages.items():
-            write_pictures(part, meshes, out / "pictures" / stage)
-        write_meshes(part, answers.meshes, out / "meshes")
+        write_answers(part, answers, out)
     meant = {place: references[p.id] for place, p in enumerate(prompts) if p.id in references}
     distance, record = own_distance(np.concatenate(features), meant, evaluators, seed)
     distances, more = set_distances(gathered, seed)
@@ -94,8 +93,7 @@ def evaluate(
     notes |= {"judge controls": control_record(control)} if control else {}
     notes |= provenance or {}
     if not painted:
-        rows = [replace(row, **UNPAINTED) for row in rows]
-        notes |= {"paint": "no mesh has any: colours are not measured"}
+        rows, notes = [replace(row, **UNPAINTED) for row in rows], notes | UNPAINTED_NOTE
     evaluation = Evaluation(name, suite, seed, tuple(rows), distance, notes, distances, compat_numbers(gathered))
     save_evaluation(evaluation, out)
     return evaluation
