@@ -9,6 +9,7 @@ from pathlib import Path
 
 import torch
 from torch import nn
+from torch.distributed.tensor import DTensor
 
 from maquette.config_file import load_config
 from maquette.policy.model import load_policy
@@ -19,7 +20,7 @@ from maquette.training.distributed import Processes, end_process
 
 def held(module: nn.Module) -> int:
     """Bytes of weights that this process has itself."""
-    local = (p.to_local() if hasattr(p, "to_local") else p for p in module.parameters())
+    local = (p.to_local() if isinstance(p, DTensor) else p for p in module.parameters())
     return sum(p.numel() * p.element_size() for p in local)
 
 

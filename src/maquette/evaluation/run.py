@@ -63,16 +63,14 @@ def evaluate(
     """Measure one answer per prompt and write evaluation.json, pictures/ and meshes/ into `out`.
 
     `others` are the same system drawn again, for the variety of its answers; `judges` are asked about every shape. Prompts without a
-    reference have no IoU, F-score or Chamfer distance, and a suite with fewer than two has a kernel distance of NaN. Of a system that
-    paints nothing at all no colours are measured.
+    reference have no IoU, F-score or Chamfer distance, a suite with fewer than two no kernel distance; one that paints nothing no colours.
     """
     check_names(prompts)
     networks = networks or Pretrained()
     rows: list[ObjectResult] = []
     features: list[np.ndarray] = []
-    gathered = Gathered()
     control: list[Verdict] = []
-    painted = False
+    gathered, painted = Gathered(), False
     starts = range(0, len(prompts), chunk)
     for start in progress(starts, f"evaluate {name} on {suite}", len(starts)):
         part = tuple(prompts[start : start + chunk])
@@ -90,8 +88,7 @@ def evaluate(
     distance, record = own_distance(np.concatenate(features), meant, evaluators, seed)
     distances, more = set_distances(gathered, seed)
     notes = _notes(prompts, evaluators, networks, 1 + len(others), {"kernel distance": record, **more})
-    notes |= {"judge controls": control_record(control)} if control else {}
-    notes |= provenance or {}
+    notes |= ({"judge controls": control_record(control)} if control else {}) | (provenance or {})
     if not painted:
         rows, notes = [replace(row, **UNPAINTED) for row in rows], notes | UNPAINTED_NOTE
     evaluation = Evaluation(name, suite, seed, tuple(rows), distance, notes, distances, compat_numbers(gathered))

@@ -95,13 +95,11 @@ def evaluate_model(
     The first of `answers` per prompt is measured; the others say how much they vary. `temperature`: another than the model's own.
     `paint`: by whom, as `maquette generate` has it; ValueError where TRELLIS is asked for and is not there.
     """
-    mesher, prompts = open_mesher(paint)[0], load_prompts(suite, count=limit)
+    mesher, prompts, own = open_mesher(paint)[0], load_prompts(suite, count=limit), source_of(model)
 
     def drawn(number: int) -> System:
-        # Seeds of one number are far from those of the next: a chunk adds its own offset below 2³².
-        generated = policy_system(
-            model, stages=stages, codec=codec, seed=seed + number * 2**33, temperature=temperature, mesher=mesher
-        )
+        far = seed + number * 2**33  # from the next number's: a chunk adds its own offset below 2³²
+        generated = policy_system(model, stages=stages, codec=codec, seed=far, temperature=temperature, mesher=mesher)
         return lambda part: answers_of(generated(part))
 
     return evaluate(
@@ -118,8 +116,8 @@ def evaluate_model(
         seed=seed,
         provenance={
             "model": model,
-            "temperature": source_of(model).temperature if temperature is None else temperature,
-            "top_p": source_of(model).top_p,
+            "temperature": own.temperature if temperature is None else temperature,
+            "top_p": own.top_p,
             "chain": [s.name for s in stages],
             "painted by": paint,
             **(provenance or {}),
