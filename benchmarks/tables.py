@@ -67,7 +67,10 @@ def scorers() -> str:
     lines = [f"| on {result['objects']} held-out compositions | rewards | target | evaluators |", "|---|---|---|---|"]
     seen = {words: f"{result['evaluators'][name]:.3f}" for name, words in EVALUATORS.items()}
     for name, (words, target) in TARGETS.items():
-        lines.append(f"| {words} | {result['scorers'][name]:.3f} | {target} | {seen.pop(words, '–')} |")
+        value = result["scorers"].get(name)
+        lines.append(
+            f"| {words} | {'not run' if value is None else f'{value:.3f}'} | {target} | {seen.pop(words, '–')} |"
+        )
     return "\n".join(lines) + "\n"
 
 
