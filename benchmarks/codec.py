@@ -3,7 +3,7 @@
     python benchmarks/codec.py [--codec tiny|FOLDER] [--assets FOLDER]      # writes benchmarks/results/codec.json
 
 Held-out compositions of the corpus, fine and coarse, and, where the folder is there, 260 real CC0 meshes (`index.jsonl` lists
-them), voxelised solid and centred, in their own colours and unpainted. Both by the encoder's own codes and, fine, by searched ones.
+them), voxelised solid and centred, in their own colours and unpainted; fine and coloured ones also by codes that were searched for.
 """
 
 from __future__ import annotations
@@ -110,7 +110,7 @@ def main(
         "shapes_per_second": shapes_per_second(subject, Voxels(fine.occupancy[:64], fine.color[:64])),
         "refine": {"steps": refine, "seconds_a_shape": round(seconds, 2)},
         "threads": threads,
-        **provenance(f"python benchmarks/codec.py --codec {codec}"),
+        **provenance(f"python benchmarks/codec.py --codec {codec} --count {count} --refine {refine}"),
     }
     RESULTS.parent.mkdir(parents=True, exist_ok=True)
     RESULTS.write_text(json.dumps(result, indent=1) + "\n")

@@ -53,7 +53,11 @@ class GaussianPainter:
         return pictures
 
 
-def open_mesher(name: Literal["surface", "trellis", "trellis-gaussians"]) -> tuple[Mesher, GaussianPainter | None]:
+Paint = Literal["surface", "trellis"]
+"""Who makes the mesh of a file: the iso-surface in the codec's own colours, or an installed TRELLIS."""
+
+
+def open_mesher(name: Paint | Literal["trellis-gaussians"]) -> tuple[Mesher, GaussianPainter | None]:
     """Who makes the meshes of coloured stages, and who paints where that is not the mesher. ValueError: TRELLIS is not there."""
     if name == "surface":
         return SurfaceMesher(), None

@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from math import ceil
 from pathlib import Path
-from typing import Literal
 
 import torch
 
-from maquette.gaussian_views import open_mesher
+from maquette.gaussian_views import Paint, open_mesher
 from maquette.generate import generate, paint_texts, reasoning_limit
 from maquette.policy.devices import best_device
 from maquette.policy.lockstep import LockstepEngine
@@ -23,8 +22,6 @@ from maquette.shape.surface import SurfaceMesher
 from maquette.shape.trellis import TrellisMesher
 from maquette.types import Generation, Prompt, Voxels
 
-Paint = Literal["surface", "trellis"]
-"""Who makes the mesh of a file: the iso-surface in the codec's own colours, or an installed TRELLIS."""
 PICTURED = "the object in the picture"
 """What is asked for where a picture comes without words."""
 

@@ -13,7 +13,8 @@ from PIL import Image
 from torch import Tensor
 
 from maquette.config import RewardWeights, StageSpec
-from maquette.maker import Maker, Paint
+from maquette.gaussian_views import Paint
+from maquette.maker import Maker
 from maquette.outputs import output_file, written
 from maquette.prompts.asked import parts_in
 from maquette.rendering.cameras import CAMERAS

@@ -181,6 +181,25 @@ def suite_file(folder: Path, ids: tuple[str, ...]) -> str:
     return str(path)
 
 
+def test_a_system_that_makes_nothing_has_the_worst_colours_and_one_without_paint_none(
+    evaluators, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(systems, "load_evaluators", lambda: evaluators)
+    (tmp_path / "suite.csv").write_text("id,text\np1,a red box\np2,a blue box\n")
+    for name in ("broken", "bare"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "p2.glb").write_bytes(b"no mesh")
+    (tmp_path / "broken" / "p1.glb").write_bytes(b"no mesh")
+    plain = mesh_of(SHAPES[0])
+    write_mesh(Mesh(plain.vertices, plain.faces), tmp_path / "bare" / "p1.ply")
+    done = {
+        name: evaluate_named(str(tmp_path / name), str(tmp_path / "suite.csv"), tmp_path / f"e-{name}")
+        for name in ("broken", "bare")
+    }
+    assert [r.colors_shown for r in done["broken"].objects] == [0.0, 0.0] and "paint" not in done["broken"].provenance
+    assert all(np.isnan(r.colors_shown) for r in done["bare"].objects) and "paint" in done["bare"].provenance
+
+
 def test_draws_of_another_s_system_are_seeds_of_one_row(evaluators, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(systems, "load_evaluators", lambda: evaluators)
     suite = suite_file(tmp_path, ("p1", "p2"))

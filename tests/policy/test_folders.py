@@ -9,7 +9,7 @@ import pytest
 
 from maquette import runs
 from maquette.policy.folders import find_model
-from maquette.policy.model import load_policy
+from maquette.policy.model import ATTENTION, load_policy
 from maquette.runs import SHIPPED, is_shipped, source_of
 from tests.tiny import save_tiny
 
@@ -36,3 +36,10 @@ def test_a_run_stands_for_its_policy(tmp_path: Path):
     assert find_model(run) == run / "policy"
     load_policy(run)
     assert source_of(str(run)).model == str(run / "policy")
+
+
+def test_weights_may_be_read_elsewhere_than_they_will_compute():
+    """Attention is that of the device that computes: the CPU's would be slow, and large, on a GPU."""
+    there, here = load_policy("tiny", "cuda", read_on="cpu"), load_policy("tiny")
+    assert there.head_weight.device.type == "cpu"
+    assert [p.model.config._attn_implementation for p in (there, here)] == ["sdpa", ATTENTION["cpu"]]

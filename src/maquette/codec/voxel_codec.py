@@ -80,10 +80,6 @@ class VoxelCodec:
         return self.model.geometry.codes_per_shape
 
     @property
-    def refined_at_once(self) -> int:
-        return max(1, REFINED_VOXELS // self.resolution**3)
-
-    @property
     def codebook_size(self) -> int:
         return self.model.geometry.codebook_size
 
@@ -111,7 +107,8 @@ class VoxelCodec:
             )
         if refine < 0:
             raise ValueError(f"refine is {refine}: a number of steps, 0 for the encoder's own codes.")
-        parts = channels_of(voxels, self.colored).split(self.refined_at_once if refine else SHAPES_AT_ONCE)
+        at_once = max(1, REFINED_VOXELS // self.resolution**3) if refine else SHAPES_AT_ONCE
+        parts = channels_of(voxels, self.colored).split(at_once)
         codes = self._refined(parts, refine) if refine else [self._codes(self._ready(part)).cpu() for part in parts]
         return torch.cat(codes) if codes else torch.zeros(0, self.codes_per_shape, dtype=torch.int64)
 

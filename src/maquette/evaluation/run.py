@@ -39,7 +39,7 @@ from maquette.types import Prompt
 WORST_ALIGNMENT = -1.0
 """A failed answer's alignment: the least a cosine can be."""
 UNPAINTED = dict.fromkeys(("color_accuracy", "colors_shown", "color_error"), math.nan)
-"""What is not measured of a system that paints nothing."""
+"""What is not measured of a system that makes shapes and paints none of them; one that makes none has the worst of everything."""
 UNPAINTED_NOTE = {"paint": "no mesh has any: colours are not measured"}
 UNKNOWN = Interval(math.nan, math.nan, math.nan, 0)
 
@@ -63,14 +63,14 @@ def evaluate(
     """Measure one answer per prompt and write evaluation.json, pictures/ and meshes/ into `out`.
 
     `others` are the same system drawn again, for the variety of its answers; `judges` are asked about every shape. Prompts without a
-    reference have no IoU, F-score or Chamfer distance, a suite with fewer than two no kernel distance; one that paints nothing no colours.
+    reference have no IoU, F-score or Chamfer distance, a suite with fewer than two no kernel distance, unpainted shapes no colours.
     """
     check_names(prompts)
     networks = networks or Pretrained()
     rows: list[ObjectResult] = []
     features: list[np.ndarray] = []
     control: list[Verdict] = []
-    gathered, painted = Gathered(), False
+    gathered, paint = Gathered(), set[bool]()
     starts = range(0, len(prompts), chunk)
     for start in progress(starts, f"evaluate {name} on {suite}", len(starts)):
         part = tuple(prompts[start : start + chunk])
@@ -81,7 +81,7 @@ def evaluate(
         verdicts = ask_all(part, answers, judges or {})
         control += ask_controls(prompts, start, answers, judges or {})
         rows += measure(part, answers, references, evaluators, clip, spread, verdicts)
-        painted |= any(mesh.color is not None for mesh in answers.meshes)
+        paint |= {mesh.color is not None for mesh, bad in zip(answers.meshes, answers.failed, strict=True) if not bad}
         features.append(comparable(part, answers, references, seen, evaluators))
         write_answers(part, answers, out)
     meant = {place: references[p.id] for place, p in enumerate(prompts) if p.id in references}
@@ -89,7 +89,7 @@ def evaluate(
     distances, more = set_distances(gathered, seed)
     notes = _notes(prompts, evaluators, networks, 1 + len(others), {"kernel distance": record, **more})
     notes |= ({"judge controls": control_record(control)} if control else {}) | (provenance or {})
-    if not painted:
+    if paint == {False}:
         rows, notes = [replace(row, **UNPAINTED) for row in rows], notes | UNPAINTED_NOTE
     evaluation = Evaluation(name, suite, seed, tuple(rows), distance, notes, distances, compat_numbers(gathered))
     save_evaluation(evaluation, out)

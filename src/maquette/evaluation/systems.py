@@ -5,7 +5,7 @@ from __future__ import annotations
 import zlib
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import torch
 
@@ -20,7 +20,7 @@ from maquette.evaluation.references import references_of
 from maquette.evaluation.results import Evaluation, file_stem
 from maquette.evaluation.run import evaluate
 from maquette.evaluation.served import refuse_rewarding_clip
-from maquette.gaussian_views import open_mesher
+from maquette.gaussian_views import Paint, open_mesher
 from maquette.generate import generate
 from maquette.policy.devices import best_device
 from maquette.policy.lockstep import LockstepEngine
@@ -84,7 +84,7 @@ def evaluate_model(
     temperature: float | None = None,
     limit: int = 0,
     answers: int = 1,
-    paint: Literal["surface", "trellis"] = "surface",
+    paint: Paint = "surface",
     system: str = "",
     networks: Pretrained | None = None,
     judges: Mapping[str, Ask] | None = None,
@@ -173,7 +173,7 @@ def evaluate_named(
     *,
     seed: int = 0,
     answers: int = 1,
-    paint: Literal["surface", "trellis"] = "surface",
+    paint: Paint = "surface",
     **settings: Any,
 ) -> Evaluation:
     """Evaluate what every command calls by that name, or a folder of meshes; `settings` as both take them.

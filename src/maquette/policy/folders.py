@@ -1,10 +1,11 @@
-"""Where a model lies on disk, and whether all of it is there, before any of it is read."""
+"""Where a model lies on disk, and whether all of it is there: before any of it is read, and in what was read."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from huggingface_hub import snapshot_download
 from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
@@ -90,3 +91,13 @@ def _check_shard(path: Path) -> None:
                 f"{path}: {key} is stored as {kind}; a policy is read from {', '.join(FLOATS)} weights. Take the "
                 "unquantised checkpoint, and policy.weights=4bit to hold it in 4 bits."
             )
+
+
+def refuse_holes(folder: Path, report: Mapping[str, Any]) -> None:
+    """ValueError for a weight that no file has, or has in another shape: transformers would draw it at random and go on."""
+    odd = sorted(map(str, report["missing_keys"])) or sorted(str(key[0]) for key in report["mismatched_keys"])
+    if odd:
+        why = "has no weight" if report["missing_keys"] else "has another shape, by its config.json, of the weight"
+        raise ValueError(
+            f"{folder} {why} {odd[0]} ({len(odd)} in all): it is half a model; download or convert it again."
+        )

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import torch
 from jaxtyping import Bool, Float, Int8, Int64
@@ -33,7 +33,7 @@ from maquette.policy.adapters import (
     lora_layers,
 )
 from maquette.policy.devices import four_bits
-from maquette.policy.folders import check_model, check_shapes, find_model
+from maquette.policy.folders import check_model, check_shapes, find_model, refuse_holes
 from maquette.policy.head import supports
 from maquette.policy.saving import read_beside, save_policy
 from maquette.policy.tokenizer import PolicyTokenizer
@@ -211,16 +211,21 @@ Weights = Literal["float32", "bfloat16", "4bit"]
 
 
 def load_policy(
-    source: str | Path, device: str = "cpu", dtype: torch.dtype = torch.float32, quantise: bool = False
+    source: str | Path,
+    device: str = "cpu",
+    dtype: torch.dtype = torch.float32,
+    quantise: bool = False,
+    read_on: str = "",
 ) -> Policy:
     """`tiny` or `tiny-rl` (shipped), the folder of a run or of a model in Hugging Face layout, a repository in the hub's cache,
     or a folder of adapters (with its base).
 
+    It will compute on `device`; `read_on` is where its weights lie until something else takes them there (sharding).
     Raises ValueError where there is no model, half of one, one of an unknown kind, or with another vocabulary than its tokenizer's.
     """
     folder = find_model(source)
     if (folder / ADAPTER_CONFIG).is_file():
-        policy = load_policy(adapter_base(folder), device, dtype, quantise)
+        policy = load_policy(adapter_base(folder), device, dtype, quantise, read_on)
         load_adapter(policy.model, folder)
         policy.model.eval()
         return policy
@@ -243,18 +248,10 @@ def load_policy(
     model, report = MODELS[kind].from_pretrained(
         folder, config=config, output_loading_info=True, ignore_mismatched_sizes=True, **settings
     )
-    _refuse_holes(folder, report)
-    return Policy((model if quantise else model.to(device)).eval(), tokenizer, str(source), read_beside(folder))
-
-
-def _refuse_holes(folder: Path, report: Mapping[str, Any]) -> None:
-    """ValueError for a weight that no file has, or has in another shape: transformers would draw it at random and go on."""
-    odd = sorted(map(str, report["missing_keys"])) or sorted(str(key[0]) for key in report["mismatched_keys"])
-    if odd:
-        why = "has no weight" if report["missing_keys"] else "has another shape, by its config.json, of the weight"
-        raise ValueError(
-            f"{folder} {why} {odd[0]} ({len(odd)} in all): it is half a model; download or convert it again."
-        )
+    refuse_holes(folder, report)
+    return Policy(
+        (model if quantise else model.to(read_on or device)).eval(), tokenizer, str(source), read_beside(folder)
+    )
 
 
 def open_policy(
@@ -266,13 +263,14 @@ def open_policy(
     lora_alpha: float = 64.0,
     gradient_checkpointing: bool = False,
     seed: int = 0,
+    read_on: str = "",
 ) -> Policy:
-    """A policy that is ready to learn: adapters (rank > 0) or every weight but the vision tower's.
+    """A policy that is ready to learn: adapters (rank > 0) or every weight but the vision tower's; `read_on` as in `load_policy`.
 
     Adapters that `source` brings go on learning whatever `lora_rank` says. ValueError: 4-bit weights without adapters.
     """
     dtype = torch.float32 if weights == "float32" else torch.bfloat16
-    policy = load_policy(source, device, dtype, quantise=weights == "4bit")
+    policy = load_policy(source, device, dtype, quantise=weights == "4bit", read_on=read_on)
     adapted = bool(lora_layers(policy.model))
     if lora_rank and not adapted:
         add_lora(policy.model, lora_rank, lora_alpha, policy.source, seed)
@@ -287,9 +285,9 @@ def open_policy(
     return policy
 
 
-def reference_of(policy: Policy, *, device: str = "cpu", weights: Weights = "float32") -> nn.Module:
+def reference_of(policy: Policy, *, device: str = "cpu", weights: Weights = "float32", read_on: str = "") -> nn.Module:
     """The frozen start of `policy`: itself with the adapters off, or a second copy where every weight learns."""
     if lora_layers(policy.model):
         return FrozenBase(policy)
     dtype = torch.float32 if weights == "float32" else torch.bfloat16
-    return load_policy(policy.source, device, dtype).requires_grad_(False)
+    return load_policy(policy.source, device, dtype, read_on=read_on).requires_grad_(False)

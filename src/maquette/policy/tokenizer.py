@@ -94,10 +94,9 @@ class PolicyTokenizer:
             if file.is_file():
                 read_json(file)  # what transformers says of half a file does not name it
         tokenizer = PreTrainedTokenizerFast.from_pretrained(folder)
-        if (
-            tokenizer.chat_template is None and (folder / TEMPLATE).is_file()
-        ):  # a processor's, beside the tokenizer's files
-            tokenizer.chat_template = read_json(folder / TEMPLATE).get("chat_template")
+        beside = folder / TEMPLATE  # a processor's
+        if tokenizer.chat_template is None and beside.is_file():
+            tokenizer.chat_template = read_json(beside).get("chat_template")
         kept = settings.read_text() if settings.is_file() else ""
         return cls(tokenizer, count_codes(tokenizer.get_vocab()), kept)
 

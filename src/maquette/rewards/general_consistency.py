@@ -1,7 +1,7 @@
 """Geometry consistency by the general network: the one that was trained to say what is seen, asked whether it is sound.
 
 It stands for a general vision-language model as judge of consistency, beside the network that was built for that (`geometry_consistency`):
-the study `judges` compares the two. Both learnt from the same pictures and labels; here only a small head did, on frozen features.
+the study `judges` compares the two. Both learnt from the same pictures, labels and loss; here only a small head did, on frozen features.
 """
 
 from __future__ import annotations

@@ -24,7 +24,7 @@ from maquette.rewards.quality_losses import quality_loss
 from maquette.rewards.scorers import SCORERS, QualityScorer, SemanticScorer
 from maquette.rewards.semantic_losses import Learner, semantic_loss
 from maquette.rewards.text import Words
-from maquette.rewards.train_general import STEPS, train_general
+from maquette.rewards.train_general import STEPS, add_general
 from maquette.rewards.weights import load_network, save_network
 from maquette.tracking import provenance
 
@@ -71,15 +71,8 @@ def train_scorers(
         },
         command,
     )
-    return figures | train_general(
-        folder=folder,
-        data=data,
-        codec=codec,
-        objects=objects,
-        held_out=held_out,
-        seed=seed,
-        steps=min(steps, STEPS),
-        command=command,
+    return figures | add_general(
+        semantic, learnt, unseen, folder=folder, seed=seed, steps=min(steps, STEPS), command=command
     )
 
 

@@ -41,18 +41,31 @@ def train_general(
 
     Returns the held-out figures. Pictures as `train_scorers` makes them, kept in `data`.
     """
-    began = time.time()
     if not (folder / "card.json").is_file():
         shutil.copytree(SCORERS, folder, dirs_exist_ok=True)
     judge = VoxelCodec.load(codec, bfloat16=True) if codec else None
     learnt, unseen = scorer_data(data, objects=objects, held_out=held_out, seed=seed, codec=judge)
-    semantic, head = load_semantic(folder), ConsistencyHead()
+    return add_general(load_semantic(folder), learnt, unseen, folder=folder, steps=steps, seed=seed, command=command)
+
+
+def add_general(
+    semantic: SemanticScorer,
+    learnt: Pictures,
+    unseen: Pictures,
+    *,
+    folder: Path,
+    seed: int,
+    steps: int = STEPS,
+    command: str = "",
+) -> dict[str, float]:
+    """The head of the scorers that lie in `folder`, from pictures that are there; returns the held-out figures."""
+    began, head = time.time(), ConsistencyHead()
     fit_head(semantic, head, learnt, steps=steps, seed=seed)
     save_network(head, folder / "general.safetensors")
     figures = general_figures(semantic, load_network(head, folder / "general.safetensors"), unseen)
     made = {
         "what": "the general network's head of consistency; the network itself stays as it is",
-        "data": f"{len(learnt)} of the scorers' designs × 5 looks × 6 views, through codec {codec or 'none'}",
+        "data": f"{len(learnt)} of the scorers' designs × 5 looks × 6 views",
         "steps": steps,
         "seed": seed,
         "seconds": round(time.time() - began),

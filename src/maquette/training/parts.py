@@ -89,25 +89,26 @@ def load_policies(
     config: Config, device: str, processes: Processes, needs_reference: bool
 ) -> tuple[Policy, nn.Module | None]:
     """The policy and its reference. Where they are sharded they are read on the CPU and divided at once, first the one and then the other,
-    by one process of a machine at a time: no device ever holds a whole one, and a machine's memory one.
+    by one process of a machine at a time: no device has to hold a whole one (but a 4-bit base), and a machine's memory one.
     """
     own, sharded = config.policy, processes.layout == "sharded"
-    read_on = "cpu" if sharded and own.weights != "4bit" else device
+    read_on = "cpu" if sharded else ""
 
     def load() -> tuple[Policy, nn.Module | None]:
         policy = open_policy(
             config.model,
-            device=read_on,
+            device=device,
             weights=own.weights,
             lora_rank=own.lora_rank,
             lora_alpha=own.lora_alpha,
             gradient_checkpointing=own.gradient_checkpointing,
             seed=config.seed,
+            read_on=read_on,
         )
         policy = processes.shard(policy)
         if not needs_reference:
             return policy, None
-        reference = reference_of(policy, device=read_on, weights=own.weights)
+        reference = reference_of(policy, device=device, weights=own.weights, read_on=read_on)
         return policy, processes.shard(reference) if isinstance(reference, Policy) else reference
 
     return processes.in_turn(load) if sharded else load()
