@@ -10,6 +10,7 @@ copy reaches on this device; that of the update is its products at the rate that
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -181,13 +182,15 @@ def updating(policy: Policy, size: Size, device: torch.device, rate: float) -> d
 
 
 def try_out(name: str, work: Callable[[], dict], result: dict[str, object], device: torch.device) -> None:
-    """A part that does not fit this device is named with its reason, and the others still run."""
+    """A part that fails here (too little memory, no compiler for a compiled `generate`) is named with its reason; the others still run."""
+    began = time.perf_counter()
     try:
         result[name] = work()
-    except torch.cuda.OutOfMemoryError as error:
-        result[name] = {"not_run": f"out of device memory: {str(error).splitlines()[0]}"}
+    except RuntimeError as error:
+        result[name] = {"not_run": f"{type(error).__name__}: {str(error).splitlines()[0]}"}
         torch.cuda.empty_cache()
     wait(device)
+    print(f"{name}: {time.perf_counter() - began:.0f} s", flush=True)
 
 
 def main(device: str = "cuda", tiny: bool = False, runs: int = 3, out: Path = RESULTS) -> None:
@@ -218,10 +221,15 @@ def main(device: str = "cuda", tiny: bool = False, runs: int = 3, out: Path = RE
         "measured_tflops": round(rate / 1e12, 2),
         "not_run": [] if name == "gpu" else ["the 7 B geometry on a GPU: these numbers say nothing about it"],
     }
-    try_out("rollout", lambda: decoding(policy, size, place, dtype, speed, runs), result, place)
-    try_out("generate", lambda: generating(policy, size, place, runs), result, place)
-    try_out("update", lambda: updating(policy, size, place, rate), result, place)
-    write(name, result, f"python benchmarks/gpu.py --device {device}{' --tiny' if tiny else ''}", out)
+    command = f"python benchmarks/gpu.py --device {device}{' --tiny' if tiny else ''} --runs {runs}"
+    parts: dict[str, Callable[[], dict]] = {
+        "rollout": lambda: decoding(policy, size, place, dtype, speed, runs),
+        "generate": lambda: generating(policy, size, place, runs),
+        "update": lambda: updating(policy, size, place, rate),  # last: it leaves adapters in the model
+    }
+    for part, work in parts.items():
+        try_out(part, work, result, place)
+        write(name, result, command, out)  # each as soon as it is there
 
 
 if __name__ == "__main__":

@@ -119,9 +119,10 @@ def tell(text: str) -> None:
 def provenance(command: str = "") -> dict[str, str]:
     """Where a result comes from: command, git commit, time, machine and versions.
 
-    The commit ends in `-dirty` where the package's own files differ from it; results that were written beside do not count.
+    The commit ends in `-dirty` where the package's own files differ from it; results that were written beside do not count. Where
+    there is no repository (a container, a copied tree) the variable `MAQUETTE_COMMIT` says which commit it is.
     """
-    commit = _git("rev-parse", "--short=12", "HEAD")
+    commit = _git("rev-parse", "--short=12", "HEAD") or os.environ.get("MAQUETTE_COMMIT", "")[:40]
     if commit and _git("status", "--porcelain", "--", "."):
         commit += "-dirty"
     return {

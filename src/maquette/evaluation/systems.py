@@ -44,12 +44,12 @@ def policy_system(
 ) -> Callable[[Sequence[Prompt]], Generation]:
     """One answer per prompt by a policy; what it draws depends on the seed and on the prompts of the call.
 
-    Full-size models run where there is a GPU. The temperature is the model's own (`source_of`) by default, top-p always is. `mesher`: who
-    makes the meshes of coloured stages, the iso-surface by default.
+    It runs on a GPU where there is one, full-size models in bfloat16 there. The temperature is the model's own (`source_of`) by default,
+    top-p always is. `mesher`: who makes the meshes of coloured stages, the iso-surface by default.
     """
     own = source_of(model)
-    device = best_device() if own.full else "cpu"
-    policy = load_policy(model, device, torch.float32 if device == "cpu" else torch.bfloat16)
+    device = best_device()
+    policy = load_policy(model, device, torch.bfloat16 if own.full and device != "cpu" else torch.float32)
     shapes = codec_of(policy, codec, device)
     engine = LockstepEngine(policy, shapes.codes_per_shape, policy.dtype)
     heat = own.temperature if temperature is None else temperature
