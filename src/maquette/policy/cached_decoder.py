@@ -131,7 +131,9 @@ class CachedDecoder:
         `filled` bounds the slots in use (any row's next slot + 1). A row whose slot is not moved writes there again.
         """
         rows = torch.arange(len(tokens), device=tokens.device)
-        cache.bias[rows, cache.slots] = 0
+        cache.bias.scatter_(
+            1, cache.slots[:, None], 0.0
+        )  # a number written by index would be copied, which no graph allows
         bias = cache.bias[:, None, None, :filled]
         x = self.embedding[tokens][:, None]
         turn = self._rotation((cache.slots + cache.offsets)[:, None])
