@@ -116,7 +116,7 @@ def speed() -> str:
         lines.append(
             f"| full head of {head['vocabulary']} rows over the restricted one of {head['codes']} | {text} | head_memory.py |"
         )
-    lines += metrics_rows() + full_size_rows()
+    lines += metrics_rows() + full_size_rows() + gpu_rows()
     if corpus := read("corpus"):
         rates = ", ".join(f"{rate:.0f} at {size}" for size, rate in corpus["objects_per_second"].items())
         lines.append(f"| corpus objects per CPU second, one thread | {rates} | corpus.py |")
@@ -136,6 +136,23 @@ def speed() -> str:
         )
         lines.append(f"| voxelising {blob['faces']} faces to 64³ | {text} | voxelising.py |")
     return "\n".join(lines) + "\n"
+
+
+def gpu_rows() -> list[str]:
+    """7 B on one GPU, each beside its bound; decoding also beside `generate`."""
+    gpu = read("gpu")
+    if "share_of_bound" not in gpu.get("rollout", {}):
+        return []
+    size, rollout, update = gpu["size"], gpu["rollout"], gpu["update"]
+    peers = ", ".join(f"{kind} cache {one['tokens_per_second']}" for kind, one in gpu["generate"].items())
+    return [
+        f"| 7 B, random weights, {gpu['device']}: {rollout['answers']} answers of two stages, "
+        f"each {size['reasoning']} + {size['codes']} tokens "
+        f"| {rollout['seconds']:.1f} s, {rollout['tokens_per_second']} tokens/s, {rollout['share_of_bound']:.0%} of the bandwidth bound, "
+        f"{rollout['peak_gib']:.0f} GiB; `generate`, {size['generate_tokens']} tokens each: {peers} tokens/s | gpu.py |",
+        f"| the same, a LoRA update over {update['sequences']} answers, {update['tokens']} tokens "
+        f"| {update['seconds']:.1f} s, {update['share_of_bound']:.0%} of the bound by products, {update['peak_gib']:.0f} GiB | gpu.py |",
+    ]
 
 
 def decoding_rows() -> list[str]:
