@@ -69,7 +69,7 @@ def generate(
         so_far = Generation(tuple(prompts), group_size, interleave(rows), tuple(outputs), warnings)
         if drawn is not None:
             drawn(so_far)
-    return so_far
+    return so_far  # pyright: ignore[reportPossiblyUnboundVariable] (a chain has a stage)
 
 
 @dataclass(frozen=True)
@@ -178,7 +178,7 @@ def _shown(
 
 def empty(voxels: Voxels) -> Bool[np.ndarray, " a"]:
     """True for shapes without a single voxel; malformed answers decode to such."""
-    return ~voxels.occupancy.any((1, 2, 3))
+    return np.asarray(~voxels.occupancy.any((1, 2, 3)))
 
 
 def interleave(stages: Sequence[Rollouts]) -> Rollouts:

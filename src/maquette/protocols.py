@@ -67,7 +67,8 @@ class ChatTokenizer(Protocol):
 class RolloutEngine(Protocol):
     """Decodes one stage of many answers: prompt tokens → reasoning → exactly c codes."""
 
-    tokenizer: ChatTokenizer
+    @property
+    def tokenizer(self) -> ChatTokenizer: ...
 
     def look_at(self, image: str) -> SeenImage:
         """What the policy sees of a picture. ValueError where it has no eyes, or where there is no picture."""
@@ -96,10 +97,16 @@ class Reward(Protocol):
     """One judge of rendered answers."""
 
     name: str
-    higher_is: str
-    """What a higher value means, in words for the report, e.g. `closer to the text`."""
-    worst: float
-    """The stated value of a failed answer."""
+
+    @property
+    def worst(self) -> float:
+        """The stated value of a failed answer."""
+        ...
+
+    @property
+    def higher_is(self) -> str:
+        """What a higher value means, in words for the report, e.g. `closer to the text`."""
+        ...
 
     def score(self, generation: Generation, stage: int) -> Float[Tensor, " a"]:
         """One value per answer; a failed answer gets `worst`. NaN is missing, and for served judges and `Choosy` rewards alone."""

@@ -163,7 +163,7 @@ class JsonLines:
         """Keeps the lines of steps below `resume_at` and drops the others, so that a resumed file reads as one run."""
         self.folder = make_run_folder(folder)
         self.path = self.folder / "metrics.jsonl"
-        kept = [line for line in read_metrics(self.path) if line["step"] < resume_at]
+        kept = [line for line in read_metrics(self.path) if (line["step"] or 0) < resume_at]
         write_text(self.path, "".join(json.dumps(line) + "\n" for line in kept))
         self._file = self.path.open("a")
 

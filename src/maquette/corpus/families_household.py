@@ -47,6 +47,7 @@ def umbrella(b: Builder) -> None:
     foot = 0.03 if kind == "beach umbrella" else 0.2
     b.part("pole", [cylinder(0.045, tall - foot, at=(0, 0, (tall + foot) / 2))], rod_paint, material="metal")
     b.part("tip", [cone(0.06, 0.14, at=(0, 0, tall + 0.05), top=0.03)], b.other_color(paint), material="metal")
+    hooked = False
     if kind == "beach umbrella":
         b.part("base", [cylinder(b.uniform(0.2, 0.28), 0.1, at=(0, 0, 0.05))], b.color(), material="stone")
     else:

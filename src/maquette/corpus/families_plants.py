@@ -25,6 +25,7 @@ def tree(b: Builder) -> None:
     trunk, girth, green = b.uniform(0.45, 0.75), b.uniform(0.08, 0.12), b.color()
     top: list[Solid] = []
     b.subtype(kind)
+    tall = 0.0
     if kind == "pine tree":
         tiers, step = b.integer(2, 4), 0.36
         crown = [cone(0.5 - 0.07 * i, 0.26, (0, 0, trunk * 0.6 + 0.13 + step * i), top=0.14) for i in range(tiers - 1)]

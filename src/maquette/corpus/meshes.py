@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Bool, Float, Int64
 from scipy.ndimage import distance_transform_edt
-from scipy.spatial import cKDTree
+from scipy.spatial import KDTree
 from skimage.color import rgb2lab
 
 from maquette.corpus.program import COLORS, Design, Part
@@ -59,7 +59,7 @@ def import_mesh(path: str | Path, resolution: int, convention: Convention = "cen
     # A part too small to be seen belongs to the part beside it.
     lost = voxels.occupancy[0] & (part_index < 0)
     if lost.any():
-        nearest = distance_transform_edt(part_index < 0, return_distances=False, return_indices=True)
+        nearest = np.asarray(distance_transform_edt(part_index < 0, return_distances=False, return_indices=True))
         part_index[lost] = part_index[tuple(nearest)][lost]
     design = Design(
         family=kind_of(path.stem),
@@ -131,7 +131,7 @@ def _owners(
     points = np.einsum("nc,ncd->nd", weights, corners[faces])
     of_face = np.repeat(np.arange(len(meshes)), [len(m.faces) for m in meshes])
     cells = np.argwhere(occupancy)
-    nearest = cKDTree(points).query((cells + 0.5) / len(occupancy) - 0.5)[1]
+    nearest = KDTree(points).query((cells + 0.5) / len(occupancy) - 0.5)[1]
     owners[tuple(cells.T)] = of_face[faces[nearest]]
     return owners
 

@@ -18,7 +18,7 @@ from maquette.corpus.program import COLORS, STYLES, Design
 from maquette.corpus.solids import Kind, Solid
 from maquette.types import Voxels
 
-STYLE_CODES = dict(
+STYLE_CODES: dict[str, int] = dict(
     zip(STYLES, (primitives.PLAIN, primitives.LOW_POLY, primitives.BLOCKY, primitives.ROUND), strict=True)
 )
 PATTERN_CODES = {

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import defaultdict
 from dataclasses import dataclass, replace
 
 from maquette.corpus import kernels
@@ -35,7 +35,7 @@ def look(design: Design) -> Sight:
     scene = fill_design(design, RESOLUTION)
     weight = paint_scene(design, scene)[1]
     counts = kernels.exposed(scene.instances, weight, len(scene.parts))
-    kept, patterned, tally, first = [], [], Counter[str](), 0
+    kept, patterned, tally, first = [], [], defaultdict[str, float](float), 0
     for part in design.parts:
         seen = counts[first : first + part.count]
         first += part.count

@@ -78,6 +78,7 @@ def description(design: Design) -> str:
     Materials go first, from the last part on, where the text would pass `DESCRIPTION_WORDS` words; then the symmetry.
     """
     ending = f" {design.symmetry} symmetry." if design.symmetry and design.symmetry != "none" else ""
+    text = ""
     for said in range(len(design.parts), -1, -1):
         phrases = [_phrase(p, paint=True, material=i < said) for i, p in enumerate(design.parts)]
         text = ", ".join(phrases) + "."

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -145,7 +146,7 @@ def backbone_of(weights: str) -> str:
 
 def _tower(folder: Path) -> tuple[int, int]:
     """Width and patch of a CLIP's vision tower."""
-    tower = transformers.CLIPConfig.from_pretrained(folder, local_files_only=True).vision_config
+    tower: Any = transformers.CLIPConfig.from_pretrained(folder, local_files_only=True).vision_config
     return tower.hidden_size, tower.patch_size
 
 

@@ -12,7 +12,7 @@ from jaxtyping import Bool, Float, Float32, Float64
 from numba import njit
 from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import connected_components
-from scipy.spatial import cKDTree
+from scipy.spatial import KDTree
 
 from maquette.rendering.lighting import GREY
 from maquette.types import Mesh, Voxels
@@ -59,15 +59,15 @@ def points_chamfer(a: Float[np.ndarray, "n 3"], b: Float[np.ndarray, "m 3"]) -> 
     """Mean over both directions of the mean nearest distance (not squared); √3 where a set is empty."""
     if not len(a) or not len(b):
         return DIAGONAL
-    return float(cKDTree(b).query(a)[0].mean() + cKDTree(a).query(b)[0].mean()) / 2
+    return float(KDTree(b).query(a)[0].mean() + KDTree(a).query(b)[0].mean()) / 2
 
 
 def f_score(a: Float[np.ndarray, "n 3"], b: Float[np.ndarray, "m 3"], threshold: float = F_THRESHOLD) -> float:
     """Harmonic mean of precision (share of a within `threshold` of b) and recall (of b within it of a); 0 where a set is empty."""
     if not len(a) or not len(b):
         return 0.0
-    precision = float((cKDTree(b).query(a)[0] <= threshold).mean())
-    recall = float((cKDTree(a).query(b)[0] <= threshold).mean())
+    precision = float((KDTree(b).query(a)[0] <= threshold).mean())
+    recall = float((KDTree(a).query(b)[0] <= threshold).mean())
     return 2 * precision * recall / (precision + recall) if precision + recall else 0.0
 
 

@@ -40,7 +40,8 @@ class Block(nn.Module):
 
     def __init__(self, channels: int) -> None:
         super().__init__()
-        self.depthwise = nn.Conv2d(channels, channels, 5, 1, 2, groups=channels).to(memory_format=torch.channels_last)
+        kernel = nn.Conv2d(channels, channels, 5, 1, 2, groups=channels)
+        self.depthwise = kernel.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue] (its stubs lack it)
         self.mix = nn.Sequential(
             nn.LayerNorm(channels), nn.Linear(channels, 3 * channels), nn.ReLU(), nn.Linear(3 * channels, channels)
         )

@@ -33,7 +33,8 @@ from maquette.types import Cameras, Mesh, Prompt, Views
 class Extractor(Interface):
     """Pictures to one row of features per view."""
 
-    name: str
+    @property
+    def name(self) -> str: ...
 
     def features(self, views: Views) -> Float32[np.ndarray, "a v d"]: ...
 

@@ -8,6 +8,7 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -221,7 +222,7 @@ def load_evaluation(folder: Path) -> Evaluation:
         raise ValueError(f"{path} is not what `maquette evaluate` writes ({type(error).__name__}: {error})") from error
 
 
-def _back(value: object) -> object:
+def _back(value: Any) -> Any:
     """null is NaN again, a list a tuple; also within the judges' scores."""
     if value is None:
         return math.nan
@@ -231,7 +232,8 @@ def _back(value: object) -> object:
 
 
 def _interval(data: dict) -> Interval:
-    return Interval(**{k: math.nan if v is None else v for k, v in data.items()})
+    values: dict[str, Any] = {k: math.nan if v is None else v for k, v in data.items()}
+    return Interval(**values)
 
 
 def null_nan(value: object) -> object:

@@ -212,8 +212,11 @@ def load_pretrained(
         if not equals or not folder:
             raise ValueError(f"--clip takes BACKBONE=FOLDER, e.g. vit-b-32=weights/clip, not {clip!r}")
         scorer = ClipScore.load(backbone, Path(folder))
-    extractors: list[Extractor] = [Dinov2Features.load(dinov2)] if dinov2 else []
-    extractors += [InceptionFeatures.load(inception)] if inception else []
+    extractors: list[Extractor] = []
+    if dinov2:
+        extractors.append(Dinov2Features.load(dinov2))
+    if inception:
+        extractors.append(InceptionFeatures.load(inception))
     found = Pretrained(scorer, tuple(extractors), protocol(protocol_name), compat)
     if compat and not found.active:
         raise ValueError(

@@ -6,7 +6,7 @@ import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 from jaxtyping import Float
@@ -37,7 +37,8 @@ def add_lora(model: PreTrainedModel, rank: int, alpha: float, base: str, seed: i
     model.requires_grad_(False)
     with torch.random.fork_rng():
         torch.manual_seed(seed)
-        model.add_adapter(LoraConfig(r=rank, lora_alpha=alpha, target_modules=TARGETS, base_model_name_or_path=base))
+        own: Any = alpha  # declared as whole, used as any number
+        model.add_adapter(LoraConfig(r=rank, lora_alpha=own, target_modules=TARGETS, base_model_name_or_path=base))
     for parameter in model.parameters():
         if parameter.requires_grad:
             parameter.data = parameter.data.float()
@@ -45,7 +46,8 @@ def add_lora(model: PreTrainedModel, rank: int, alpha: float, base: str, seed: i
 
 def lora_layers(model: nn.Module) -> list[LoraLayer]:
     """The adapted layers, none where the model has no adapter."""
-    return [module for module in model.modules() if adapted(module)]
+    found: list[Any] = [module for module in model.modules() if adapted(module)]
+    return found
 
 
 def adapted(layer: nn.Module) -> bool:
@@ -81,7 +83,7 @@ class FrozenBase(nn.Module):
 
 
 @torch.no_grad()
-def effective_weight(layer: nn.Module) -> Float[Tensor, "o i"]:
+def effective_weight(layer: Any) -> Float[Tensor, "o i"]:
     """What a linear layer multiplies by: its weight, unpacked where it is held in 4 bits, plus its adapter's product."""
     base = layer.get_base_layer() if adapted(layer) else layer
     weight = base.weight

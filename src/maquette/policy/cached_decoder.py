@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from jaxtyping import Float, Int64
@@ -42,7 +43,7 @@ class LayerWeights:
     down: Float[Tensor, "d mlp"]
 
     @classmethod
-    def of(cls, layer: nn.Module, dtype: torch.dtype) -> LayerWeights:
+    def of(cls, layer: Any, dtype: torch.dtype) -> LayerWeights:
         attention, mlp = layer.self_attn, layer.mlp
         projections = (attention.q_proj, attention.k_proj, attention.v_proj)
         parts = (
@@ -74,8 +75,8 @@ class Cache:
 class CachedDecoder:
     """A snapshot of a policy's decoder in `dtype`; make a new one when the weights have changed (milliseconds at tiny size)."""
 
-    def __init__(self, decoder: nn.Module, dtype: torch.dtype) -> None:
-        config = decoder.config
+    def __init__(self, decoder: Any, dtype: torch.dtype) -> None:
+        config = decoder.config  # `Any`: what a module of transformers holds is not declared
         self.dtype = dtype
         self.heads, self.kv_heads = config.num_attention_heads, config.num_key_value_heads
         self.head_size = config.hidden_size // self.heads

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from jaxtyping import Bool, Float, Int8, Int64
@@ -76,13 +76,14 @@ class Policy(nn.Module):
         self.supports = supports(tokenizer, self.head_weight.shape[0])
 
     @property
-    def decoder(self) -> nn.Module:
-        """The stack of layers, from token ids to hidden states."""
+    def decoder(self) -> Any:
+        """The stack of layers, from token ids to hidden states: a module whose attributes transformers does not declare."""
         return self.model.get_decoder()
 
     @property
     def head_weight(self) -> Float[Tensor, "vocabulary d"]:
-        return self.model.get_output_embeddings().weight
+        head: Any = self.model.get_output_embeddings()
+        return head.weight
 
     @property
     def dtype(self) -> torch.dtype:
@@ -245,9 +246,10 @@ def load_policy(
     settings = {"dtype": dtype, "attn_implementation": attention, "use_safetensors": True}
     if quantise:
         settings |= {"quantization_config": four_bits(device), "device_map": {"": device}}
-    model, report = MODELS[kind].from_pretrained(
+    loaded: Any = MODELS[kind].from_pretrained(
         folder, config=config, output_loading_info=True, ignore_mismatched_sizes=True, **settings
     )
+    model, report = loaded
     refuse_holes(folder, report)
     return Policy(
         (model if quantise else model.to(read_on or device)).eval(), tokenizer, str(source), read_beside(folder)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import Any
 
 from jaxtyping import Int64
 from jinja2 import TemplateError
@@ -77,7 +78,8 @@ class PolicyTokenizer:
         end_of_turn = tokenizer.eos_token_id if tokenizer.eos_token_id is not None else self.im_end
         self.stop_ids = tuple(dict.fromkeys((end_of_turn, self.vocabulary.end_id)))
         """Where a free-running generator must stop: end of turn, and `<mesh-end>`."""
-        self.pad = tokenizer.pad_token_id if tokenizer.pad_token_id is not None else vocab.get(END_OF_TEXT, self.im_end)
+        pad: Any = tokenizer.pad_token_id
+        self.pad: int = vocab.get(END_OF_TEXT, self.im_end) if pad is None else pad
         # kept in tokenizer_config.json; a model that was not made here has the full wording
         self.size: Wording = "tiny" if tokenizer.init_kwargs.get("maquette_size") == "tiny" else "full"
         self.prompt_limit = PROMPT_LIMITS[self.size]
@@ -127,7 +129,7 @@ class PolicyTokenizer:
 
     def decode(self, ids: Sequence[int]) -> str:
         """Text of plain text tokens; control tokens are left out."""
-        return self.inner.decode([i for i in ids if i not in self.control]).strip()
+        return str(self.inner.decode([i for i in ids if i not in self.control])).strip()
 
     def chat(self, pieces: Sequence[str | tuple[int, ...]], system: str = "", image_tokens: int = 0) -> list[int]:
         """The prompt's tokens up to where the answer begins (pieces: see `prompts.instructions.user_turn`).

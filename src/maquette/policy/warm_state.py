@@ -52,7 +52,8 @@ def average(state: WarmState, decay: float) -> None:
     """One step of the moving average; early on it forgets faster, so that the start does not linger."""
     share = 1 - min(decay, (1 + state.step) / (10 + state.step))
     names, values = zip(*state.policy.named_parameters(), strict=True)
-    torch._foreach_lerp_([state.averaged[name] for name in names], list(values), share)
+    averages = [state.averaged[name] for name in names]
+    torch._foreach_lerp_(averages, list(values), share)  # pyright: ignore[reportPrivateImportUsage]
 
 
 def save_state(state: WarmState, path: Path) -> None:

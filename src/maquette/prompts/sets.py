@@ -81,7 +81,13 @@ def prompt_to_json(prompt: Prompt) -> dict[str, object]:
     parts = [{"name": p.name, "count": p.count, "color": p.color, "pattern": p.pattern} for p in prompt.parts]
     parts = [row | ({"material": p.material} if p.material else {}) for row, p in zip(parts, prompt.parts, strict=True)]
     picture = {"image": prompt.image} if prompt.image else {}
-    row = {"id": prompt.id, "text": prompt.text, "category": prompt.category, "family": prompt.family, "parts": parts}
+    row: dict[str, object] = {
+        "id": prompt.id,
+        "text": prompt.text,
+        "category": prompt.category,
+        "family": prompt.family,
+        "parts": parts,
+    }
     more = {"attributes": prompt.attributes, "relations": prompt.relations, "questions": prompt.questions}
     return row | picture | {key: list(value) for key, value in more.items() if value}
 

@@ -54,7 +54,8 @@ def render(
             eyes, axes, focal, samples, light_vector(light), rgb, depth, normal, mask,
         )  # fmt: skip
 
-    workers = max(1, min(numba_config.NUMBA_NUM_THREADS, shape[0] * shape[1]))
+    cores: int = numba_config.NUMBA_NUM_THREADS  # pyright: ignore[reportAttributeAccessIssue] (set as it is imported)
+    workers = max(1, min(cores, shape[0] * shape[1]))
     if workers == 1:
         draw(0)
     else:

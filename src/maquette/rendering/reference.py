@@ -75,7 +75,8 @@ def nearest_faces(screen: Float64[Tensor, "V 3"], faces: Int64[Tensor, "F 3"], s
         if area == 0 or min(a[2], b[2], c[2]) <= 0:
             continue
         weights = [edge(p[:2], q[:2], pixels) * area.sign() for p, q in ((b, c), (c, a), (a, b))]
-        near = sum(weight * (corner[2] / area.abs()) for weight, corner in zip(weights, (a, b, c), strict=True))
+        parts = [weight * (corner[2] / area.abs()) for weight, corner in zip(weights, (a, b, c), strict=True)]
+        near = parts[0] + parts[1] + parts[2]
         nearer = (torch.stack(weights) >= 0).all(dim=0) & (near > inverse)
         nearest[nearer], inverse[nearer] = f, near[nearer]
     return nearest

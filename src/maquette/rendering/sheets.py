@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import imageio.v2 as imageio
 import matplotlib
@@ -120,6 +121,7 @@ def _write_gif(pictures: UInt8[np.ndarray, "v h w 3"], path: Path, seconds: floa
 
 def _write_mp4(pictures: UInt8[np.ndarray, "v h w 3"], path: Path, seconds: float) -> None:
     rate = len(pictures) / seconds
-    with imageio.get_writer(path, fps=rate, codec="libx264", quality=8, macro_block_size=2) as writer:
+    opened: Any = imageio.get_writer(path, fps=rate, codec="libx264", quality=8, macro_block_size=2)
+    with opened as writer:
         for picture in pictures:
             writer.append_data(picture)

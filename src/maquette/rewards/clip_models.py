@@ -10,6 +10,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -86,11 +87,11 @@ def config_of(weights: Mapping[str, Tensor], *, activation: str, end: int) -> CL
     patch = weights["vision_model.embeddings.patch_embedding.weight"]
     places = weights["vision_model.embeddings.position_embedding.weight"].shape[0] - 1
 
-    def tower(prefix: str, width: int, head: int) -> dict[str, object]:
+    def tower(prefix: str, width: int, head: int) -> dict[str, Any]:
         layers = len({key.split(".")[3] for key in weights if key.startswith(f"{prefix}.encoder.layers.")})
         heads = max(1, width // head)
         mlp = weights[f"{prefix}.encoder.layers.0.mlp.fc1.weight"].shape[0]
-        sizes = {"hidden_size": width, "intermediate_size": mlp, "num_hidden_layers": layers}
+        sizes: dict[str, Any] = {"hidden_size": width, "intermediate_size": mlp, "num_hidden_layers": layers}
         return sizes | {"num_attention_heads": heads, "hidden_act": activation}
 
     words = weights["text_model.embeddings.token_embedding.weight"]
@@ -129,7 +130,8 @@ def load_open_clip(
         for name, buffer in list(module.named_buffers(recurse=False)):
             if buffer.is_meta:
                 setattr(module, name, torch.arange(buffer.shape[-1])[None])
-    return model.to(device, dtype).eval().requires_grad_(False)
+    moved: Any = model
+    return moved.to(device, dtype).eval().requires_grad_(False)
 
 
 def read_nested(path: Path) -> dict[str, Tensor]:
@@ -169,9 +171,10 @@ class ClipScorer:
         if Path(weights).suffix in (".pt", ".pth", ".bin"):
             return cls(load_open_clip(Path(weights), activation=activation, device=device, dtype=dtype), words)
         try:
-            model, report = CLIPModel.from_pretrained(
+            loaded: Any = CLIPModel.from_pretrained(
                 weights, dtype=dtype, local_files_only=True, output_loading_info=True, ignore_mismatched_sizes=True
             )
+            model, report = loaded
         except (OSError, SafetensorError, json.JSONDecodeError) as error:
             why = "is cut short" if isinstance(error, SafetensorError) else "is not there, or is half a download"
             raise ValueError(f"The CLIP at {weights} {why}: {_fetch(weights)}") from error
@@ -190,14 +193,16 @@ class ClipScorer:
 
     def _see(self, pixels: UInt8[Tensor, "n h w 3"]) -> Float[Tensor, "n d"]:
         weight = self.model.visual_projection.weight
-        ready = preprocess(pixels.to(weight.device), self.model.config.vision_config.image_size).to(weight.dtype)
+        sizes: Any = self.model.config.vision_config
+        ready = preprocess(pixels.to(weight.device), sizes.image_size).to(weight.dtype)
         pooled = self.model.vision_model(pixel_values=ready).pooler_output
         return normalize(self.model.visual_projection(pooled).float(), dim=-1).cpu()
 
     @torch.inference_mode()
     def read(self, texts: Sequence[str]) -> Float[Tensor, "n d"]:
         """Texts are cut at the model's 77 tokens, their end token kept."""
-        reach = self.model.config.text_config.max_position_embeddings
+        sizes: Any = self.model.config.text_config
+        reach = sizes.max_position_embeddings
         ids = self.tokenizer(list(texts), padding=True, truncation=True, max_length=reach, return_tensors="pt")
         weight = self.model.text_projection.weight
         pooled = self.model.text_model(input_ids=ids["input_ids"].to(weight.device)).pooler_output

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from jaxtyping import Bool, Float32, Int8, Int64
@@ -30,12 +31,16 @@ class Grid:
 Damage = Callable[[Grid, np.random.Generator, float], Grid]
 
 
+def _depth(occupancy: np.ndarray) -> np.ndarray:
+    """How far each full voxel is from the nearest empty one; 0 where empty."""
+    return np.asarray(ndimage.distance_transform_edt(occupancy))
+
+
 def _filled(grid: Grid, occupancy: np.ndarray) -> Grid:
     """The grid with another occupancy; new voxels take colour and part of the nearest old one."""
     if not grid.occupancy.any():
         return grid
-    _, nearest = ndimage.distance_transform_edt(~grid.occupancy, return_indices=True)
-    i, j, k = nearest
+    i, j, k = np.asarray(ndimage.distance_transform_edt(~grid.occupancy, return_distances=False, return_indices=True))
     color = np.where(occupancy[..., None], grid.color[i, j, k], 0.0).astype(np.float32)
     return replace(
         grid, occupancy=occupancy, color=color, part=np.where(occupancy, grid.part[i, j, k], -1).astype(np.int8)
@@ -98,7 +103,8 @@ def drop_instance(grid: Grid, rng: np.random.Generator, strength: float) -> Grid
     several = [i for i, n in enumerate(grid.counts) if n > 1]
     rng.shuffle(several)
     for part in several:
-        label, found = ndimage.label(grid.part == part)
+        labelled: Any = ndimage.label(grid.part == part)
+        label, found = labelled
         if found != grid.counts[part]:
             continue
         lost = rng.permutation(found)[: max(1, round(strength * (found - 1)))] + 1
@@ -143,7 +149,7 @@ def _moved(grid: Grid, chosen: np.ndarray, step: np.ndarray) -> Grid:
 def floaters(grid: Grid, rng: np.random.Generator, strength: float) -> Grid:
     """Loose crumbs around the object, in its own colours."""
     r = len(grid.occupancy)
-    clear = np.argwhere(ndimage.distance_transform_edt(~grid.occupancy) > 3)
+    clear = np.argwhere(_depth(~grid.occupancy) > 3)
     if not len(clear) or not grid.occupancy.any():
         return grid
     occupancy, color = grid.occupancy.copy(), grid.color.copy()
@@ -186,18 +192,18 @@ def melt_side(grid: Grid, rng: np.random.Generator, strength: float) -> Grid:
 
 def roughen(grid: Grid, rng: np.random.Generator, strength: float) -> Grid:
     """A surface that was smooth is bumpy."""
-    distance = ndimage.distance_transform_edt(grid.occupancy) - ndimage.distance_transform_edt(~grid.occupancy)
+    distance = _depth(grid.occupancy) - _depth(~grid.occupancy)
     return _filled(grid, distance + (0.6 + 1.2 * strength) * field(rng, len(distance), 0.8) > 0)
 
 
 def swell(grid: Grid, rng: np.random.Generator, strength: float) -> Grid:
     """Everything is thicker by about a voxel or two."""
-    return _filled(grid, ndimage.distance_transform_edt(~grid.occupancy) <= 1.0 + 1.2 * strength)
+    return _filled(grid, _depth(~grid.occupancy) <= 1.0 + 1.2 * strength)
 
 
 def thin(grid: Grid, rng: np.random.Generator, strength: float) -> Grid:
     """Everything is thinner, slender parts break."""
-    distance = ndimage.distance_transform_edt(grid.occupancy)
+    distance = _depth(grid.occupancy)
     return _without(grid, grid.occupancy & (distance + 0.5 * field(rng, len(distance), 1.5) < 1.0 + 0.7 * strength))
 
 

@@ -155,9 +155,10 @@ def through_codec(variants: Sequence[Variant], codec: VoxelCodec, rng: np.random
             row[:] = swap_codes(row, donors, variant.swap, rng)
     decoded = codec.decode(torch.from_numpy(codes))
     colors = decoded.color if decoded.color is not None else color
+    density = np.asarray(decoded.density)
     return [
         replace(v.grid, occupancy=o, color=c, density=d)
-        for v, o, c, d in zip(variants, decoded.occupancy, colors, decoded.density, strict=True)
+        for v, o, c, d in zip(variants, decoded.occupancy, colors, density, strict=True)
     ]
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -148,7 +148,8 @@ def quality_figures(scorer: QualityScorer, data: Pictures) -> dict[str, float]:
     figures |= consistent("appearance_consistency", [j.appearance for j in judged], data.labels, seen, "paint")
     graded = np.stack([looks_good(one) for one in data.labels]).T.ravel()
     said = np.concatenate([j.aesthetic.mean(1).numpy() for j in judged])
-    figures["aesthetic_rank_correlation"] = float(spearmanr(said, graded).statistic)
+    correlation: Any = spearmanr(said, graded)
+    figures["aesthetic_rank_correlation"] = float(correlation.statistic)
     return figures
 
 

@@ -50,7 +50,8 @@ def fit(network: nn.Module, loss_at: Callable[[int], Tensor], *, steps: int, pea
 def hidden_matrices(network: nn.Module) -> list[nn.Parameter]:
     """The weights that Muon is meant for: of convolutions and linear layers from features to features, not from pixels or to answers."""
     layers = [m for m in network.modules() if isinstance(m, nn.Conv2d | nn.Linear)]
-    return [m.weight for m in layers if min(m.weight.shape[:2]) >= SMALLEST]
+    weights = [m.weight for m in layers if isinstance(m.weight, nn.Parameter)]
+    return [weight for weight in weights if min(weight.shape[:2]) >= SMALLEST]
 
 
 def varied(rgba: UInt8[np.ndarray, "a v 64 64 4"], rng: np.random.Generator) -> Float[Tensor, "a v 4 64 64"]:

@@ -59,6 +59,7 @@ class ColorNames(nn.Module):
 
     SHADES = (1.0, 0.8, 0.6)
     SHARPNESS = 60.0
+    palette: Tensor
 
     def __init__(self) -> None:
         super().__init__()
@@ -97,7 +98,7 @@ class ViewTrunk(nn.Module):
         self.names = ColorNames()
         self.fine = nn.Sequential(_conv(4, 24, 2), _conv(24, 48, 2), _conv(48, 48), _conv(48, 96, 2), Residual(96))
         self.coarse = nn.Sequential(_conv(96, 160, 2), Residual(160))
-        self.to(memory_format=torch.channels_last)
+        self.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue] (its stubs lack it)
 
     def forward(self, views: Float[Tensor, "a v 4 64 64"]) -> Maps:
         images = views.flatten(0, 1).contiguous(memory_format=torch.channels_last)

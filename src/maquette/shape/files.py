@@ -10,7 +10,7 @@ import io
 import re
 import struct
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -160,8 +160,9 @@ def _by_trimesh(data: bytes, path: Path, suffix: str) -> list[Primitive]:
     if suffix == ".obj":
         data = data.decode("utf-8", errors="replace").encode()
     import trimesh  # about 7 % of the imports of `generate`, which writing and glTF do without
+    from trimesh.resolvers import FilePathResolver
 
-    resolver = trimesh.resolvers.FilePathResolver(path)
+    resolver = FilePathResolver(str(path))
     scene = trimesh.load_scene(io.BytesIO(data), file_type=suffix[1:], resolver=resolver, process=False)
     found = []
     for node in scene.graph.nodes_geometry:
@@ -177,24 +178,26 @@ def _by_trimesh(data: bytes, path: Path, suffix: str) -> list[Primitive]:
 
 
 def _from_trimesh(geometry: trimesh.Trimesh, world: np.ndarray, name: str) -> Primitive:
-    import trimesh
+    from trimesh.visual import ColorVisuals
+    from trimesh.visual.material import SimpleMaterial, empty_material
 
     vertices = np.asarray(geometry.vertices) @ world[:3, :3].T + world[:3, 3]
-    faces, visual = np.asarray(geometry.faces), geometry.visual
+    faces = np.asarray(geometry.faces)
+    visual: Any = geometry.visual
     if len(faces) and not 0 <= faces.min() <= faces.max() < len(vertices):
         raise ValueError(f"a face names vertex {faces.max()} of {len(vertices)}")
-    if isinstance(visual, trimesh.visual.ColorVisuals):
+    if isinstance(visual, ColorVisuals):
         if visual.kind == "face":
             vertices, faces = vertices[faces.reshape(-1)], np.arange(3 * len(faces)).reshape(-1, 3)
             colors = np.repeat(visual.face_colors[:, :3], 3, axis=0)
         else:
             colors = visual.vertex_colors[:, :3] if visual.kind == "vertex" else None
         return Primitive(name, vertices, faces, color=None if colors is None else to_linear(colors / 255.0))
-    material = visual.material.to_pbr() if isinstance(visual.material, trimesh.visual.material.SimpleMaterial) else None
+    material: Any = visual.material.to_pbr() if isinstance(visual.material, SimpleMaterial) else None
     if material is None:
         return Primitive(name, vertices, faces)
     picture = material.baseColorTexture
-    if picture is not None and np.array_equal(picture, trimesh.visual.material.empty_material().image):
+    if picture is not None and np.array_equal(picture, np.asarray(empty_material().image)):
         return Primitive(name, vertices, faces)  # trimesh's own grey, for texture coordinates without a picture
     # OBJ's diffuse colour is on the screen's scale, not the light's; under a picture exporters leave it at grey.
     factor = np.ones(3) if picture is not None else to_linear(np.asarray(material.baseColorFactor[:3]) / 255.0)

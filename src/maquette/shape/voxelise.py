@@ -51,7 +51,7 @@ def voxelise_solid(mesh: Mesh, resolution: int, convention: Convention = "centre
         return Voxels(solid[None])
     from scipy.ndimage import distance_transform_edt  # a fifth of a second that generating does not need
 
-    nearest = distance_transform_edt(~surface.occupancy[0], return_distances=False, return_indices=True)
+    nearest = np.asarray(distance_transform_edt(~surface.occupancy[0], return_distances=False, return_indices=True))
     color = np.where(solid[..., None], surface.color[0][tuple(nearest)], np.float32(0))
     return Voxels(solid[None], color[None])
 

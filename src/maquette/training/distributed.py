@@ -13,7 +13,7 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from functools import cache
-from typing import Literal, NoReturn, TypeVar
+from typing import Any, Literal, NoReturn, TypeVar, cast
 
 import torch
 import torch.distributed as dist
@@ -60,11 +60,12 @@ class Processes:
             raise ValueError("The launch asks for FSDP version 1; set fsdp_version: 2 in the accelerate config.")
         on_cpu = parse_flag_from_env("ACCELERATE_USE_CPU") or not torch.accelerator.is_available()
         state = PartialState(cpu=on_cpu)
+        device = torch.device(str(state.device))
         layout: Layout = "sharded" if sharded and state.num_processes > 1 else "replicated"
         if layout == "sharded":
-            world_mesh(state.device.type, state.num_processes)  # all together, since later each may shard in its turn
+            world_mesh(device.type, state.num_processes)  # all together, since later each may shard in its turn
         beside = int(os.environ.get("LOCAL_WORLD_SIZE", 0)) if state.num_processes > 1 else 0
-        return cls(state.process_index, state.num_processes, state.device, layout, state.local_process_index, beside)
+        return cls(state.process_index, state.num_processes, device, layout, state.local_process_index, beside)
 
     @property
     def first(self) -> bool:
@@ -107,8 +108,8 @@ class Processes:
     def shard(self, policy: Module) -> Module:
         """FSDP2, in place, unless it is done: a group of weights per layer, one for the rest; only one group is whole at a time."""
         if self.layout == "sharded" and not isinstance(policy, FSDPModule):
-            mesh = world_mesh(self.device.type, self.count)
-            for layer in policy.decoder.layers:
+            mesh, inner = world_mesh(self.device.type, self.count), cast(Any, policy)
+            for layer in inner.decoder.layers:
                 fully_shard(layer, mesh=mesh)
             fully_shard(policy, mesh=mesh)
         return policy
@@ -118,8 +119,9 @@ class Processes:
 
         Sharded gradients are exchanged in each, so that no process ever holds the whole of them.
         """
-        waits = isinstance(policy, DistributedDataParallel) and not last
-        return policy.no_sync() if waits else nullcontext()
+        if isinstance(policy, DistributedDataParallel) and not last:
+            return policy.no_sync()
+        return nullcontext()
 
     def total(self, values: Float64[Tensor, " k"]) -> Float64[Tensor, " k"]:
         """Sums over all processes, the same on each."""

@@ -115,8 +115,8 @@ def judge_lines(
     machine, batches = Machine(), ceil(answers / ROWS_AT_ONCE)
     rollouts = batches * decode_seconds(size, load, sum(r + c for _, r, c in lengths))
     tokens = answers * sum(sum(part) for part in lengths)
-    flags = {"lora": config.policy.lora_rank > 0, "checkpointing": config.policy.gradient_checkpointing}
-    update = update_seconds(size, tokens, **flags, reference=reference)
+    lora, checkpointing = config.policy.lora_rank > 0, config.policy.gradient_checkpointing
+    update = update_seconds(size, tokens, lora=lora, checkpointing=checkpointing, reference=reference)
     lines.append(
         f"time           seconds a step on one {machine.name} ({machine.reached_bandwidth:.0%} of its bandwidth,"
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Any
 
 import numpy as np
 import torch
@@ -14,8 +14,6 @@ from torch.nn.functional import pad
 
 from maquette.training.distributed import Processes
 from maquette.types import Generation, Rollouts, Scores, StageOutput, Views, Voxels
-
-T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -128,11 +126,11 @@ def _rollouts(
 def _stage(
     every: Sequence[StageOutput], picked: Sequence[Int64[Tensor, " _"]], place: Int64[Tensor, " a"]
 ) -> StageOutput:
-    def listed(of: Callable[[StageOutput], Sequence[T]]) -> tuple[T, ...]:
+    def listed(of: Callable[[StageOutput], Any]) -> tuple[Any, ...]:
         flat = [of(one)[i] for one, own in zip(every, picked, strict=True) for i in own.tolist()]
         return tuple(flat[i] for i in place.tolist())
 
-    def stacked(of: Callable[[StageOutput], np.ndarray]) -> np.ndarray:
+    def stacked(of: Callable[[StageOutput], Any]) -> np.ndarray:
         return np.concatenate([of(one)[own.numpy()] for one, own in zip(every, picked, strict=True)])[place.numpy()]
 
     colored = every[0].voxels.color is not None

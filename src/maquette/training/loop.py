@@ -106,10 +106,10 @@ def run(config: Config, parts: Parts, out: Path) -> Path:
 def make_learner(config: Config, parts: Parts) -> Learner:
     """The policy spread over the processes, and then (the order matters: moments lie where the weights lie) its optimiser."""
     policy = parts.processes.spread(parts.policy)
-    own = isinstance(parts.reference, Policy)  # else it is the policy itself in another guise, and spread already
     return Learner(
         policy,
-        parts.processes.shard(parts.reference) if own else parts.reference,
+        # else it is the policy itself in another guise, and spread already
+        parts.processes.shard(parts.reference) if isinstance(parts.reference, Policy) else parts.reference,
         make_optimizer(parts.policy, config.optimiser),
         config.algorithm,
         config.optimiser,

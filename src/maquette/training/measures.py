@@ -85,7 +85,7 @@ def add(sums: dict[str, float], more: Mapping[str, float]) -> None:
 
 def of_pass(minibatches: Sequence[Mapping[str, float]]) -> dict[str, float]:
     """Everything that was measured in the minibatches of one pass, as means per token; loss and gradient norm are means per minibatch."""
-    sums = dict.fromkeys(SUMS, 0.0)
+    sums: dict[str, float] = dict.fromkeys(SUMS, 0.0)
     for one in minibatches:
         add(sums, {name: one[name] for name in SUMS})
     means = {name: sum(one[name] for one in minibatches) / len(minibatches) for name in ("loss", "grad_norm")}

@@ -152,7 +152,7 @@ def optimise(
 ) -> dict[str, float]:
     """One optimiser step over one minibatch, of which `rows` are this process's; what `measures.SUMS` names, summed, and the norm."""
     processes = learner.processes
-    sums = dict.fromkeys(SUMS, 0.0)
+    sums: dict[str, float] = dict.fromkeys(SUMS, 0.0)
     learner.optimizer.zero_grad(set_to_none=True)
     parts = passes(learner, batch.rollouts, rows)
     looked_at = watched([some if real else some[:0] for some, real in parts], batch.rollouts.stage)
