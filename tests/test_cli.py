@@ -202,6 +202,14 @@ def test_a_broken_mesh_is_one_line_and_nothing_is_lost(name: str, tmp_path: Path
     assert (tmp_path / "codes.json").read_text() == "from before" and (tmp_path / name).read_bytes() == data
 
 
+def test_a_judge_is_not_trained_among_the_evaluators(tmp_path: Path, monkeypatch, capsys):
+    (tmp_path / "own.yaml").write_text("seed: 1\n")
+    monkeypatch.chdir(tmp_path)
+    line = refused(["train-scorers", "own.yaml", "--general", "--evaluators"], monkeypatch, capsys)
+    assert "--general" in line and "--evaluators" in line
+    assert [path.name for path in tmp_path.iterdir()] == ["own.yaml"]
+
+
 def test_a_checkpoint_of_another_shape_is_one_line(tmp_path: Path, monkeypatch, capsys):
     model, _ = save_tiny(tmp_path)
     config = json.loads((model / "config.json").read_text())

@@ -34,6 +34,7 @@ ORDER: tuple[set[str], ...] = (
     {"studio"},
     {"quickstart"},
     {"cli_files", "cli_measuring"},
+    {"cli_supervised"},
     {"cli"},
     {"__main__"},
 )
