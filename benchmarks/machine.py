@@ -41,7 +41,7 @@ def bandwidth(device: torch.device, mib: int) -> float:
 
 
 def products(device: torch.device, dtype: torch.dtype, side: int) -> float:
-    """Floating-point operations a second that a square matrix product reaches here, of random numbers: ones are faster than real data."""
+    """Floating-point operations a second that a square matrix product of random numbers reaches here."""
     a = torch.randn(side, side, device=device, dtype=dtype)
     return 2 * side**3 / seconds(lambda: a @ a, device, 5)
 

@@ -141,7 +141,7 @@ def speed() -> str:
 def gpu_rows() -> list[str]:
     """7 B on one GPU, each beside its bound; decoding also beside `generate`."""
     gpu = read("gpu")
-    if "share_of_bound" not in gpu.get("rollout", {}):
+    if any("not_run" in gpu.get(part, {"not_run": ""}) for part in ("rollout", "generate", "update")):
         return []
     size, rollout, update = gpu["size"], gpu["rollout"], gpu["update"]
     peers = ", ".join(f"{kind} cache {one['tokens_per_second']}" for kind, one in gpu["generate"].items())

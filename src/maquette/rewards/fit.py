@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 import torch
@@ -50,7 +51,7 @@ def fit(network: nn.Module, loss_at: Callable[[int], Tensor], *, steps: int, pea
 def hidden_matrices(network: nn.Module) -> list[nn.Parameter]:
     """The weights that Muon is meant for: of convolutions and linear layers from features to features, not from pixels or to answers."""
     layers = [m for m in network.modules() if isinstance(m, nn.Conv2d | nn.Linear)]
-    weights = [m.weight for m in layers if isinstance(m.weight, nn.Parameter)]
+    weights: list[Any] = [m.weight for m in layers]  # declared as tensors
     return [weight for weight in weights if min(weight.shape[:2]) >= SMALLEST]
 
 
