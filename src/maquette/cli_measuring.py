@@ -107,6 +107,7 @@ def study(
     limit: int = 0,
     cells: int = 0,
     set: tuple[str, ...] = (),
+    device: str = "",
     page_only: bool = False,
 ) -> None:
     """One of the paper's ablations: a grid of configs and seeds, resumable, and a page with our table beside the paper's.
@@ -123,13 +124,15 @@ def study(
         limit: Only the first so many prompts; 0: all.
         cells: Stop after so many cells; 0: when none is left.
         set: Overrides of every cell's config, e.g. --set prompts_per_step=2.
+        device: Where this process trains, e.g. cuda; others may use another, and the page says which cells did. By default the configs'.
         page_only: Only write the page from what is there.
     """
     from maquette.studies.run import StudySettings, run_study
 
     folder = out or Path("runs") / "studies" / name
     settings = StudySettings(steps, budget, seeds, suite, limit, set)
-    print(f"→ {run_study(name, folder, settings, most_cells=0 if page_only else cells or -1, command=command_line())}")
+    most = 0 if page_only else cells or -1
+    print(f"→ {run_study(name, folder, settings, most_cells=most, device=device, command=command_line())}")
 
 
 def command_line() -> str:

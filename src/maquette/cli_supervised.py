@@ -68,17 +68,24 @@ def train_scorers(
     """
     if evaluators and general:
         raise ValueError("--general trains a judge and --evaluators what never judges: give one of the two.")
+    from maquette.codec.voxel_codec import VoxelCodec
     from maquette.config_file import load_config
     from maquette.config_supervised import ScorersConfig
     from maquette.evaluation.train import train_evaluators
     from maquette.outputs import make_run_folder
+    from maquette.rewards.scorers import SCORERS
     from maquette.rewards.train import train_scorers
     from maquette.rewards.train_general import train_general
+    from maquette.training.answering import answering_by
 
     c = load_config(config, set, kind=ScorersConfig)
     folder = make_run_folder(out or Path("runs") / ("evaluators" if evaluators else "scorers"))
-    where = {"folder": folder / "weights", "data": folder / "data", "codec": c.codec}
-    sizes = {"objects": c.objects, "held_out": c.held_out, "seed": c.seed, "command": command_line()}
-    train = train_evaluators if evaluators else train_scorers
-    figures = train_general(**where, **sizes) if general else train(**where, **sizes, steps=c.steps)
-    print("\n".join(f"{name:<32}{value:.3f}" for name, value in figures.items()) + f"\n→ {folder / 'weights'}")
+    how = {"folder": folder / "weights", "data": folder / "data", "codec": c.codec, "command": command_line()}
+    how |= {"objects": c.objects, "held_out": c.held_out, "seed": c.seed}
+    if evaluators:
+        figures = train_evaluators(**how, steps=c.steps)
+    else:
+        how["answering"] = answering_by(c.answers, VoxelCodec.load(c.codec, bfloat16=True)) if c.answers else None
+        start = SCORERS if c.start == "tiny" else Path(c.start) if c.start else None
+        figures = train_general(**how) if general else train_scorers(**how, steps=c.steps, peak=c.peak, start=start)
+    print("\n".join(f"{name:<42}{value:.3f}" for name, value in figures.items()) + f"\n→ {folder / 'weights'}")

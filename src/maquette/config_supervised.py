@@ -55,6 +55,12 @@ class ScorersConfig:
     """Train compositions rendered for it."""
     held_out: int = 400
     """Held-out compositions that measure it."""
+    peak: float = 3e-3
+    """Peak learning rate."""
+    start: str = ""
+    """Scorers to go on from (tiny: the shipped ones, or a folder); empty: from nothing."""
+    answers: str = ""
+    """A tiny policy (tiny, or a folder) whose answers are judged as well; empty: none."""
     codec: str = "tiny"
     """Scorers judge what went through codec, mesher and renderer; empty: shapes as they are."""
     seed: int = 0

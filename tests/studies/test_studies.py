@@ -191,13 +191,14 @@ def test_a_cell_is_trained_evaluated_written_down_and_not_done_again(tmp_path: P
     def only_this(one: Cell, config: Config, folder: Path) -> dict[str, object] | None:
         if one.id != cell.id:
             raise ValueError("left out of this test")
-        return train_and_evaluate(one, config, folder, settings, "test")
+        return train_and_evaluate(one, config, folder, settings, [*settings.set, "policy.device=cpu"], "test")
 
-    page = run_study(name, out, settings, work=only_this)
+    page = run_study(name, out, settings, device="cpu", work=only_this)
     (line,) = [json.loads(text) for text in (out / "results.jsonl").read_text().splitlines()]
     assert (line["row"], line["seed"], line["steps"]) == ("One step", 1, 1)
     assert line["rewards"] and line["measures"]["failed"]["n"] == 2 and line["provenance"]["commit"]
     text = page.with_suffix(".md").read_text()
+    assert "In 1 of 6 cells also `policy.device=cpu`." in text
     assert "1 of 6 cells are done (3 seeds)" in text and "not run: dynamic sampling" in text
     assert "not run: failed (ValueError: left out of this test)" in text and "Training helps. → **not run**" in text
     assert (
@@ -234,7 +235,7 @@ def test_a_training_that_a_neighbour_did_is_taken_over_and_a_shorter_one_gone_on
         def only_this(one: Cell, config: Config, folder: Path) -> dict[str, object] | None:
             if one.id != cell.id:
                 raise ValueError("left out of this test")
-            return train_and_evaluate(one, config, folder, settings, "test")
+            return train_and_evaluate(one, config, folder, settings, settings.set, "test")
 
         run_study(study, out, settings, work=only_this)
         return out / "cells" / cell.id

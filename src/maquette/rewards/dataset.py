@@ -24,6 +24,7 @@ from maquette.corpus.words import captions
 from maquette.outputs import write_text
 from maquette.rendering.cameras import CAMERAS
 from maquette.rendering.rasterise import render
+from maquette.rewards.answer_looks import Answering, with_answers
 from maquette.rewards.damage import GEOMETRY, Grid, drop_instance, severity, swap_codes
 from maquette.rewards.looks import UNSURE, Labels, Look, Pictures, read_data
 from maquette.rewards.networks import COUNTS
@@ -178,9 +179,14 @@ def pictures(grids: Sequence[Grid], grey: Sequence[bool]) -> UInt8[np.ndarray, "
 
 
 def make_chunk(
-    chosen: Sequence[Design], rng: np.random.Generator, evaluator: bool, codec: VoxelCodec | None, resolution: int
+    chosen: Sequence[Design],
+    rng: np.random.Generator,
+    evaluator: bool,
+    codec: VoxelCodec | None,
+    resolution: int,
+    answering: Answering | None = None,
 ) -> tuple[np.ndarray, list[Labels]]:
-    """Pictures [n variants views 64 64 4] and labels of n designs."""
+    """Pictures [n variants views 64 64 4] and labels of n designs, a policy's answers last."""
     kind = evaluator_variants if evaluator else scorer_variants
     shown = [kind(design, resolution, rng, codec is not None) for design in chosen]
     images, labels = [], []
@@ -199,7 +205,11 @@ def make_chunk(
             )
         images.append(pictures(grids, [v.grey for v in variants]))
         labels.append(known)
-    return np.stack(images), labels
+    if answering is None:
+        return np.stack(images), labels
+    own = [(variants[0].grid, variants[3].grid) for variants in shown]
+    drawn, labels = with_answers(chosen, own, labels, answering, rng)
+    return np.concatenate([np.stack(images), drawn], 1), labels
 
 
 def _swapped(look: Look, variant: Variant, clean: Grid, grid: Grid) -> Look:
@@ -233,6 +243,7 @@ def make_data(
     codec: VoxelCodec | None = None,
     chunk: int = 100,
     resolution: int = 32,
+    answering: Answering | None = None,
 ) -> None:
     """Fill `folder` with chunks until it holds `objects` objects; chunks that are there already are kept."""
     folder.mkdir(parents=True, exist_ok=True)
@@ -242,17 +253,24 @@ def make_data(
         target = folder / f"{index:03d}.json"
         if target.exists():
             continue
-        images, labels = make_chunk(few, np.random.default_rng([seed, index]), evaluator, codec, resolution)
+        images, labels = make_chunk(few, np.random.default_rng([seed, index]), evaluator, codec, resolution, answering)
         np.save(target.with_suffix(".npy"), images)
         write_text(target, json.dumps([asdict(one) for one in labels]))  # a chunk that is there is never made again
 
 
 def scorer_data(
-    folder: Path, *, objects: int, held_out: int, seed: int, codec: VoxelCodec | None
+    folder: Path,
+    *,
+    objects: int,
+    held_out: int,
+    seed: int,
+    codec: VoxelCodec | None,
+    answering: Answering | None = None,
 ) -> tuple[Pictures, Pictures]:
-    """What the scorers learn from, and what measures them: made where `folder` has fewer."""
-    make_data(folder / "heldout", split="heldout", objects=held_out, seed=HELD_OUT_SEED, codec=codec)
-    make_data(folder / "scorers", split="train", objects=objects, seed=seed + 7, half=0, codec=codec)
+    """What the scorers learn from, and what measures them: made where `folder` has fewer. `answering` adds a policy's answers to both."""
+    how = {"codec": codec, "answering": answering}
+    make_data(folder / "heldout", split="heldout", objects=held_out, seed=HELD_OUT_SEED, **how)
+    make_data(folder / "scorers", split="train", objects=objects, seed=seed + 7, half=0, **how)
     return read_data(folder / "scorers"), read_data(folder / "heldout")
 
 

@@ -17,7 +17,7 @@ from maquette.rewards.networks import Judged, Seen
 from maquette.rewards.pixels import unpacked
 from maquette.rewards.quality_losses import looks_good, severity_of
 from maquette.rewards.scorers import CHUNK, QualityScorer, SemanticScorer, joined, reduced, together
-from maquette.rewards.semantic_losses import falsified
+from maquette.rewards.semantic_losses import better_answers, falsified
 
 AMONG = 64
 """Objects that a text is to be found among."""
@@ -146,10 +146,35 @@ def quality_figures(scorer: QualityScorer, data: Pictures) -> dict[str, float]:
         figures[f"preference_pairs_grey_{how}"] = float(right[2][real[2]].mean())
     figures |= consistent("geometry_consistency", [j.geometry for j in judged], data.labels, seen, "geometry")
     figures |= consistent("appearance_consistency", [j.appearance for j in judged], data.labels, seen, "paint")
-    graded = np.stack([looks_good(one) for one in data.labels]).T.ravel()
-    said = np.concatenate([j.aesthetic.mean(1).numpy() for j in judged])
+    known = data.labels[0].known
+    graded = np.stack([looks_good(one)[:known] for one in data.labels]).T.ravel()
+    said = np.concatenate([j.aesthetic.mean(1).numpy() for j in judged[:known]])
     correlation: Any = spearmanr(said, graded)
     figures["aesthetic_rank_correlation"] = float(correlation.statistic)
+    return figures
+
+
+@torch.inference_mode()
+def answer_figures(semantic: SemanticScorer, quality: QualityScorer, data: Pictures) -> dict[str, float]:
+    """How often alignment and preference (mean over views) put the nearer of two answers to one text first, and preference the
+    object itself before an answer, in colour and in grey. Empty where the data have no answers.
+    """
+    answers = [k for k, look in enumerate(data.labels[0].looks) if look.answer]
+    figures: dict[str, float] = {}
+    asked = semantic.read([one.captions[one.asked] for one in data.labels])
+    for paint, clean in (("colour", FINE), ("grey", COARSE)):
+        own = [k for k in answers if data.labels[0].looks[k].grey == (clean == COARSE)]
+        if not own:
+            continue
+        better = better_answers(data.labels, own)
+        aligned = torch.stack([(asked.unsqueeze(1) * _seen(semantic, data, k).views).sum(-1).mean(1) for k in own])
+        liked = torch.stack([_judged(quality, data, k).preference.mean(1) for k in own])
+        for name, said in (("alignment", aligned), ("preference", liked)):
+            right = said.unsqueeze(1) > said.unsqueeze(0)
+            figures[f"{name}_nearer_answer_{paint}"] = float(right[better].float().mean())
+        figures[f"answer_pairs_{paint}"] = int(better.sum())
+        itself = _judged(quality, data, clean).preference.mean(1)
+        figures[f"preference_object_before_answer_{paint}"] = float((itself > liked).float().mean())
     return figures
 
 

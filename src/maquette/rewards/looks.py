@@ -26,6 +26,10 @@ class Look:
     counts: tuple[int, ...]
     colors: tuple[int, ...]
     """Index into the sixteen named colours."""
+    answer: bool = False
+    """Drawn by a policy that was asked for the object: severities are distances from the object meant, counts and colours unknown."""
+    loose: float = 0.0
+    """Of an answer: the share of its voxels that hang on nothing, beyond what the object meant has."""
 
 
 @dataclass(frozen=True)
@@ -38,6 +42,14 @@ class Labels:
     symmetry: float
     """IoU of the shape with its mirror image in x."""
     looks: tuple[Look, ...]
+    """Those of the object and its damaged versions, then those of answers."""
+    asked: int = UNSURE
+    """Which caption the answers were asked with."""
+
+    @property
+    def known(self) -> int:
+        """Looks of the object itself, of which one knows what they show: all but answers."""
+        return sum(not look.answer for look in self.looks)
 
 
 @dataclass(frozen=True)
@@ -72,7 +84,14 @@ def read_data(*folders: Path) -> Pictures:
                 Look(**{**k, "counts": tuple(k["counts"]), "colors": tuple(k["colors"])}) for k in entry["looks"]
             )
             labels.append(
-                Labels(entry["family"], tuple(entry["captions"]), tuple(entry["parts"]), entry["symmetry"], looks)
+                Labels(
+                    entry["family"],
+                    tuple(entry["captions"]),
+                    tuple(entry["parts"]),
+                    entry["symmetry"],
+                    looks,
+                    entry.get("asked", UNSURE),
+                )
             )
             place.append((c, row))
     return Pictures(chunks, tuple(labels), tuple(place))

@@ -17,10 +17,12 @@ from maquette.rewards.scorers import reduced
 
 LEAST = 0.1
 """Difference of severity below which two looks are not compared."""
+LOOSE = 0.02
+"""Share of an answer's voxels that hang on nothing, from which on it is unsound."""
 
 
 def severity_of(labels: Labels) -> Float[np.ndarray, " looks"]:
-    """Overall severity of each look, 0 to 1: damage to shape and to paint add up like probabilities."""
+    """Overall severity of each look, 0 to 1: damage to shape and to paint, or an answer's distances, add up like probabilities."""
     return np.asarray([1.0 - (1.0 - look.geometry) * (1.0 - look.paint) for look in labels.looks])
 
 
@@ -57,16 +59,25 @@ def _preference(judged: Judged, severity: Float[Tensor, "k a"], grey: Bool[Tenso
 
 
 def _aesthetic(judged: Judged, labels: Sequence[Labels]) -> Tensor:
-    target = torch.from_numpy(np.stack([looks_good(one) for one in labels], 1)).float().flatten()
-    return 4.0 * functional.mse_loss(judged.aesthetic.float(), target.unsqueeze(1).expand_as(judged.aesthetic))
+    known = labels[0].known
+    target = torch.from_numpy(np.stack([looks_good(one)[:known] for one in labels], 1)).float().flatten()
+    said = judged.aesthetic[: len(target)].float()
+    return 4.0 * functional.mse_loss(said, target.unsqueeze(1).expand_as(said))
 
 
 def consistency_loss(
     logits: Float[Tensor, " n"], labels: Sequence[Labels], kind: Literal["geometry", "paint"]
 ) -> Tensor:
-    """Cross-entropy against 1 for sound looks and at most 0.4, less for the worse, for damaged ones; paint is judged in colour only."""
+    """Cross-entropy against 1 for sound looks and at most 0.4, less for the worse, for damaged ones; paint is judged in colour only.
+
+    Of answers only those with loose pieces are known to be unsound, and none to be sound.
+    """
     looks = [one.looks[k] for k in range(len(labels[0].looks)) for one in labels]
-    damage = torch.tensor([look.geometry if kind == "geometry" else look.paint for look in looks])
-    counted = torch.tensor([kind == "geometry" or not look.grey for look in looks])
+    if kind == "geometry":
+        damage = torch.tensor([min(1.0, 0.2 + 1.6 * look.loose) if look.answer else look.geometry for look in looks])
+        counted = torch.tensor([not look.answer or look.loose > LOOSE for look in looks])
+    else:
+        damage = torch.tensor([look.paint for look in looks])
+        counted = torch.tensor([not look.grey and not look.answer for look in looks])
     target = torch.where(damage > 0, 0.4 * (1.0 - damage), 1.0)
     return functional.binary_cross_entropy_with_logits(logits.float()[counted], target[counted])

@@ -1,4 +1,4 @@
-"""What the semantic network learns from: alignment (InfoNCE with hard negatives), category, and parts."""
+"""What the semantic network learns from: alignment (InfoNCE with hard negatives, the nearer of two answers), category, and parts."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from torch.nn import functional
 from maquette.corpus.program import COLORS, COUNT_WORDS
 from maquette.rewards.looks import UNSURE, Labels
 from maquette.rewards.networks import Seen, SemanticNetwork
+from maquette.rewards.quality_losses import LEAST, severity_of
 from maquette.rewards.text import PAD, Words
 
 LENGTHS = (0.15, 0.25, 0.3, 0.3)
@@ -35,14 +36,18 @@ class Learner:
 
 
 def semantic_loss(learner: Learner, seen: Seen, labels: Sequence[Labels], rng: np.random.Generator) -> Tensor:
-    """The sum of all three, for a objects in k looks, seen look by look: row l·a + i is look l of object i."""
-    return (
-        _alignment(learner, seen, labels, rng) + _category(learner, seen, labels) + _parts(learner, seen, labels, rng)
-    )
+    """The sum of all, for a objects in k looks, seen look by look: row l·a + i is look l of object i.
+
+    Category and parts leave answers out.
+    """
+    known = len(labels) * labels[0].known
+    shown = Seen(seen.fine[:known], seen.views[:known], seen.joint[:known])
+    loss = _alignment(learner, seen, labels, rng) + _category(learner, shown, labels)
+    return loss + _parts(learner, shown, labels, rng) + nearer_loss(learner, seen, labels)
 
 
 def _alignment(learner: Learner, seen: Seen, labels: Sequence[Labels], rng: np.random.Generator) -> Tensor:
-    """InfoNCE both ways, in colour and in grey; the same object damaged and the same text with a false word are negatives."""
+    """InfoNCE both ways, in colour and in grey; the object damaged, answers to its text, and the text with a false word are negatives."""
     a = len(labels)
     said = [one.captions[int(rng.choice(len(LENGTHS), p=LENGTHS))] for one in labels]
     false = [falsified(text, rng) for text in said]
@@ -52,13 +57,15 @@ def _alignment(learner: Learner, seen: Seen, labels: Sequence[Labels], rng: np.r
     twins = (true[:, None] == true[None]) & ~own
     unfalse = np.asarray(false)[None] == true[:, None]
     spared = [twins | own & np.asarray([as_true(one, look) for one in labels])[:, None] for look in (1, 2)]
-    by_text = torch.from_numpy(np.concatenate([twins, *spared], 1))
+    answers = [k for k, look in enumerate(labels[0].looks) if look.answer and not look.grey]
+    colored = torch.tensor([k * a + i for k in (0, 1, 2, *answers) for i in range(a)])
+    by_text = torch.from_numpy(np.concatenate([twins, *spared, *[twins] * len(answers)], 1))
     by_view = torch.from_numpy(np.concatenate([twins, unfalse], 1))
     alike = torch.from_numpy(twins)
     loss = text.new_zeros(())
     for sims in (cosine.mean(-1), cosine.amax(-1)):
         clean, coarse = sims[:, :a], sims[:a, 3 * a : 4 * a]
-        loss = loss + _contrast(sims[:a, : 3 * a], by_text)
+        loss = loss + _contrast(sims[:a, colored], by_text)
         loss = loss + _contrast(torch.cat([clean[:a].T, clean[a:].T], 1), by_view)
         loss = loss + 0.5 * _contrast(coarse, alike) + 0.5 * _contrast(coarse.T, alike)
     return loss / 6.0
@@ -67,6 +74,34 @@ def _alignment(learner: Learner, seen: Seen, labels: Sequence[Labels], rng: np.r
 def _contrast(logits: Float[Tensor, "a n"], hidden: Bool[Tensor, "a n"]) -> Tensor:
     """Cross-entropy with the right answer on the diagonal; hidden entries take no part."""
     return functional.cross_entropy(logits.float().masked_fill(hidden, -1e4), torch.arange(len(logits)))
+
+
+def nearer_loss(learner: Learner, seen: Seen, labels: Sequence[Labels]) -> Tensor:
+    """Bradley-Terry: of two answers to one text in one paint, the one nearer to the object meant is the better aligned.
+
+    0 without answers.
+    """
+    a, looks = len(labels), labels[0].looks
+    answers = [k for k, look in enumerate(looks) if look.answer]
+    loss = seen.views.new_zeros(())
+    if not answers:
+        return loss
+    text = learner.network.read(learner.words.encode([one.captions[one.asked] for one in labels]))
+    views = seen.views.unflatten(0, (len(looks), a))[answers]
+    cosine = torch.einsum("ad,kavd->kav", text, views).float() * learner.network.scale.exp().clamp_max(40.0)
+    better = better_answers(labels, answers)
+    for sims in (cosine.mean(-1), cosine.amax(-1)):
+        margin = sims.unsqueeze(1) - sims.unsqueeze(0)
+        loss = loss + functional.softplus(-margin)[better].sum() / better.sum().clamp_min(1)
+    return loss / 2.0
+
+
+def better_answers(labels: Sequence[Labels], answers: Sequence[int]) -> Bool[Tensor, "k k a"]:
+    """Where look answers[i] is nearer to the object meant than answers[j], in the same paint and by enough to be compared."""
+    severity = torch.from_numpy(np.stack([severity_of(one)[list(answers)] for one in labels], 1))
+    grey = torch.tensor([labels[0].looks[k].grey for k in answers])
+    nearer = severity.unsqueeze(1) + LEAST < severity.unsqueeze(0)
+    return nearer & (grey.unsqueeze(1) == grey.unsqueeze(0)).unsqueeze(2)
 
 
 def as_true(labels: Labels, look: int) -> bool:
@@ -91,7 +126,7 @@ def falsified(text: str, rng: np.random.Generator) -> str:
 def _category(learner: Learner, seen: Seen, labels: Sequence[Labels]) -> Tensor:
     """Cross-entropy against the family, the surer the less damage: what is broken must not be named with confidence."""
     column = {family: i for i, family in enumerate(learner.families)}
-    looks = len(labels[0].looks)
+    looks = labels[0].known
     right = torch.tensor([column[one.family] for one in labels]).repeat(looks)
     damage = torch.tensor([one.looks[k].geometry for k in range(looks) for one in labels])
     doubt = (0.03 + 0.6 * damage).unsqueeze(1)
@@ -117,7 +152,7 @@ def _answers(
     learner: Learner, asked: Sequence[Sequence[str]], labels: Sequence[Labels]
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Name ids [k·a q t], counts and colours [k·a q] (UNSURE: not learnt from), look by look."""
-    a, most, looks = len(labels), max(map(len, asked)), len(labels[0].looks)
+    a, most, looks = len(labels), max(map(len, asked)), labels[0].known
     flat = learner.words.encode([name for names in asked for name in names])
     ids = torch.full((a, most, flat.shape[1]), PAD)
     counts, colors = (torch.full((looks, a, most), UNSURE) for _ in range(2))
@@ -127,7 +162,7 @@ def _answers(
         used += len(names)
         own = len(one.parts)
         counts[:, i, own : len(names)] = 0
-        for k, look in enumerate(one.looks):
+        for k, look in enumerate(one.looks[:looks]):
             counts[k, i, :own] = torch.tensor(look.counts)
             if not look.grey:
                 colors[k, i, :own] = torch.tensor(look.colors)

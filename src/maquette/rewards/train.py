@@ -1,4 +1,4 @@
-"""Trains the scorers from nothing: pictures, both networks, the general judge's head, held-out figures, and the files that are shipped."""
+"""Trains the scorers, from nothing or on: pictures, both networks, the general judge's head, held-out figures, and the shipped files."""
 
 from __future__ import annotations
 
@@ -15,13 +15,14 @@ from maquette.codec.voxel_codec import VoxelCodec
 from maquette.corpus.catalog import FAMILIES
 from maquette.corpus.program import COLORS
 from maquette.outputs import write_text
+from maquette.rewards.answer_looks import Answering
 from maquette.rewards.dataset import scorer_data
-from maquette.rewards.figures import quality_figures, semantic_figures
+from maquette.rewards.figures import answer_figures, quality_figures, semantic_figures
 from maquette.rewards.fit import draw_mixed, families_of, fit, varied
 from maquette.rewards.looks import Pictures
 from maquette.rewards.networks import QualityNetwork, SemanticNetwork
 from maquette.rewards.quality_losses import quality_loss
-from maquette.rewards.scorers import SCORERS, QualityScorer, SemanticScorer
+from maquette.rewards.scorers import SCORERS, QualityScorer, SemanticScorer, load_quality, load_semantic, read_card
 from maquette.rewards.semantic_losses import Learner, semantic_loss
 from maquette.rewards.text import Words
 from maquette.rewards.train_general import STEPS, add_general
@@ -39,41 +40,56 @@ def train_scorers(
     objects: int = 7000,
     held_out: int = 400,
     steps: int = 3200,
+    peak: float = 3e-3,
     seed: int = 0,
+    start: Path | None = None,
+    answering: Answering | None = None,
     command: str = "",
 ) -> dict[str, float]:
     """Writes `semantic`, `quality` and `general.safetensors` and `card.json` into `folder`; returns the held-out figures.
 
     All shapes went through `codec` ("": as they are). Pictures are kept in `data` and not made twice: empty it for a new codec.
+    `start`: the folder of scorers to go on from, whose words are kept. `answering`: a policy whose answers are learnt from as well.
     """
     began = time.time()
     judge = VoxelCodec.load(codec, bfloat16=True) if codec else None
-    learnt, unseen = scorer_data(data, objects=objects, held_out=held_out, seed=seed, codec=judge)
+    learnt, unseen = scorer_data(data, objects=objects, held_out=held_out, seed=seed, codec=judge, answering=answering)
     torch.manual_seed(seed)
-    semantic, quality = new_scorers(gather_words(learnt))
-    train_together(semantic, quality.network, learnt, steps=steps, peak=3e-3, seed=seed)
+    semantic, quality = scorers_from(start) if start else new_scorers(gather_words(learnt))
+    train_together(semantic, quality.network, learnt, steps=steps, peak=peak, seed=seed)
     ship(semantic, quality, folder)
     figures = semantic_figures(semantic, unseen) | quality_figures(quality, unseen)
-    write_card(
-        folder,
-        {
-            "what": "scorers: semantic (alignment, category, parts) and quality (preference, consistency, aesthetic)",
-            "data": f"{len(learnt)} train designs of even seed × 5 looks × 6 views, through codec {codec or 'none'}",
-            "steps": steps,
-            "seed": seed,
-            "seed of the objects": seed + 7,
-            "seconds": round(time.time() - began),
-            "held_out": figures,
-            "held_out_objects": len(unseen),
-            "families": semantic.families,
-            "colors": semantic.colors,
-            "words": semantic.words.listed,
-        },
-        command,
-    )
+    figures |= answer_figures(semantic, quality, unseen)
+    made = {"steps": steps, "peak learning rate": peak, "seed": seed, "seconds": round(time.time() - began)}
+    made |= {"held_out": figures, "held_out_objects": len(unseen)}
+    write_card(folder, card_of(semantic, learnt, codec, start) | made, command)
     return figures | add_general(
         semantic, learnt, unseen, folder=folder, seed=seed, steps=min(steps, STEPS), command=command
     )
+
+
+def card_of(semantic: SemanticScorer, learnt: Pictures, codec: str, start: Path | None) -> dict[str, object]:
+    """What the card says of what the scorers are and of what they learnt from."""
+    looks = len(learnt.labels[0].looks)
+    card: dict[str, object] = {
+        "what": "scorers: semantic (alignment, category, parts) and quality (preference, consistency, aesthetic)",
+        "data": f"{len(learnt)} train designs of even seed × {looks} looks × 6 views, through codec {codec or 'none'}",
+        "families": semantic.families,
+        "colors": semantic.colors,
+        "words": semantic.words.listed,
+    }
+    return card | ({"went on from": start_of(start)} if start else {})
+
+
+def scorers_from(folder: Path) -> tuple[SemanticScorer, QualityScorer]:
+    """Copies of the scorers in a folder, to go on learning."""
+    return copy.deepcopy(load_semantic(folder)), copy.deepcopy(load_quality(folder))
+
+
+def start_of(folder: Path) -> dict[str, object]:
+    """What the card says of how the scorers that a training went on from were made."""
+    card = read_card(folder)
+    return {key: card[key] for key in ("command", "commit", "date", "data", "steps", "seed", "seconds") if key in card}
 
 
 def new_scorers(words: Words) -> tuple[SemanticScorer, QualityScorer]:

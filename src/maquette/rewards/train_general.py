@@ -13,6 +13,7 @@ from torch import Tensor
 
 from maquette.codec.voxel_codec import VoxelCodec
 from maquette.outputs import write_text
+from maquette.rewards.answer_looks import Answering
 from maquette.rewards.dataset import scorer_data
 from maquette.rewards.figures import general_figures
 from maquette.rewards.fit import draw_mixed, families_of, fit, varied
@@ -35,6 +36,7 @@ def train_general(
     held_out: int,
     seed: int,
     steps: int = STEPS,
+    answering: Answering | None = None,
     command: str = "",
 ) -> dict[str, float]:
     """Adds `general.safetensors` to the scorers in `folder` (the shipped ones, copied there, if it has none) and a line to their card.
@@ -44,7 +46,7 @@ def train_general(
     if not (folder / "card.json").is_file():
         shutil.copytree(SCORERS, folder, dirs_exist_ok=True)
     judge = VoxelCodec.load(codec, bfloat16=True) if codec else None
-    learnt, unseen = scorer_data(data, objects=objects, held_out=held_out, seed=seed, codec=judge)
+    learnt, unseen = scorer_data(data, objects=objects, held_out=held_out, seed=seed, codec=judge, answering=answering)
     return add_general(load_semantic(folder), learnt, unseen, folder=folder, steps=steps, seed=seed, command=command)
 
 
@@ -65,7 +67,7 @@ def add_general(
     figures = general_figures(semantic, load_network(head, folder / "general.safetensors"), unseen)
     made = {
         "what": "the general network's head of consistency; the network itself stays as it is",
-        "data": f"{len(learnt)} of the scorers' designs × 5 looks × 6 views",
+        "data": f"{len(learnt)} of the scorers' designs × {len(learnt.labels[0].looks)} looks × 6 views",
         "steps": steps,
         "seed": seed,
         "seconds": round(time.time() - began),

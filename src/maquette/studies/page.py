@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -77,7 +78,7 @@ def markdown(
         "The two columns have different models, data and metrics: compare their directions, never their values. "
         "Intervals are 95 %, over seeds and objects.",
         f"Held fixed: {study.fixed}",
-        _settings(study, overrides),
+        _settings(cells, out, overrides),
         _passes(cells, overrides),
         _table(study, cells, found, out),
         "## What the evidence says",
@@ -141,16 +142,26 @@ def _paper(row: Row) -> list[str]:
     return [f"{row.paper[key]:.{digits}f}" if key in row.paper else "–" for key, digits in (("clip", 1), ("kd", 3))]
 
 
-def _settings(study: Study, overrides: Sequence[str]) -> str:
-    """What was set from outside, for every row: then no row is its file, nor the paper's."""
-    if not overrides:
-        return ""
-    values = ", ".join(f"`{one}`" for one in overrides)
-    return (
-        f"Set for every cell: {values}.\n"
-        "In this the rows differ from the files that they are named after, and from the paper's, whose column stands beside them all "
-        "the same."
-    )
+def _settings(cells: Sequence[Cell], out: Path, overrides: Sequence[str]) -> str:
+    """What was set from outside, for every row (then no row is its file, nor the paper's) or by single processes (their device)."""
+    said = []
+    if overrides:
+        said = [
+            f"Set for every cell: `{'`, `'.join(overrides)}`.",
+            "In this the rows differ from the files that they are named after, and from the paper's, whose column stands beside them all "
+            "the same.",
+        ]
+    own = [_own_settings(cell, out, overrides) for cell in cells]
+    said += [
+        f"In {count} of {len(cells)} cells also `{'`, `'.join(one)}`." for one, count in Counter(own).items() if one
+    ]
+    return "\n".join(said)
+
+
+def _own_settings(cell: Cell, out: Path, overrides: Sequence[str]) -> tuple[str, ...]:
+    """What this cell was made with beside its row's and the study's settings; nothing for one that is not done."""
+    used = _result(cell, out).get("overrides", ())
+    return tuple(one for one in used if one not in (*overrides, *cell.row.set))
 
 
 def _passes(cells: Sequence[Cell], overrides: Sequence[str]) -> str:
@@ -211,7 +222,7 @@ def _learnt(cells: Sequence[Cell], out: Path) -> str:
         return ""
     if len(rose) == len(rows):
         return "What was paid rose in every seed of every trained row."
-    which = f"only in {', '.join(rose)}" if rose else "in none of the trained rows"
+    which = "only in " + ", ".join(f"“{name}”" for name in rose) if rose else "in none of the trained rows"
     return (
         f"What was paid rose in every seed {which}. Where it did not, training was too short or too noisy to move even that: "
         "such a row says nothing of its method."

@@ -39,21 +39,30 @@ class StudySettings:
 
 
 def run_study(
-    name: str, out: Path, settings: StudySettings, *, most_cells: int = -1, command: str = "", work: Work | None = None
+    name: str,
+    out: Path,
+    settings: StudySettings,
+    *,
+    most_cells: int = -1,
+    device: str = "",
+    command: str = "",
+    work: Work | None = None,
 ) -> Path:
     """Works on free cells until none is left (or `most_cells` are done; 0: only the page) and writes the page; returns its path.
 
+    `device` is where this process's policies learn and draw ("": the configs'); others may work on another, and the page says so.
     Every config is loaded before the first training. A cell that fails leaves its error and is passed over; it is tried again next
     time. ValueError: an unknown study, settings other than those of the folder, a config that does not load, or too few steps for the
     prompts that rows are compared by.
     """
     study = load_study(name)
     cells = plan_cells(study, steps=settings.steps, budget=settings.budget, seeds=settings.seeds)
-    configs = {cell.id: config_of(cell, settings.set) for cell in cells}
+    own = (*settings.set, *([f"policy.device={device}"] if device else []))
+    configs = {cell.id: config_of(cell, own) for cell in cells}
     check_prompts(cells, [configs[cell.id] for cell in cells])
     make_run_folder(out)
     _keep_settings(out, name, settings)
-    work = work or (lambda cell, config, folder: train_and_evaluate(cell, config, folder, settings, command))
+    work = work or (lambda cell, config, folder: train_and_evaluate(cell, config, folder, settings, own, command))
     done = 0
     for cell in cells:
         if done == most_cells:
@@ -100,14 +109,14 @@ def finish_study(study: Study, cells: Sequence[Cell], out: Path, settings: Study
 
 
 def train_and_evaluate(
-    cell: Cell, config: Config, folder: Path, settings: StudySettings, command: str
+    cell: Cell, config: Config, folder: Path, settings: StudySettings, overrides: Sequence[str], command: str
 ) -> dict[str, object] | None:
     """Training (none for the base), then one answer per prompt with the cell's own seed; or what a study beside this one has of it."""
     run, study = folder / "run", folder.parents[1]
     line, effect = (lineage(c, settings.suite, settings.limit) for c in (config, in_effect(config)))
     if taken := take_over(study, folder, effect, cell.steps):
         tell(f"  taken from {taken['taken_from']}, whose config is the same, or differs in what cannot act")
-        return taken | {"overrides": [*settings.set, *cell.row.set]}
+        return taken | {"overrides": [*overrides, *cell.row.set]}
     if cell.row.config:
         if earlier := begin_from(study, folder, line, cell.steps):
             tell(f"  goes on from {earlier}, a shorter training of the same config")
@@ -141,7 +150,7 @@ def train_and_evaluate(
         "rewards_first": quarter_rewards(run, last=False),
         "tokens": last_tokens(run),
         "paid_by_tokens": paid_by_tokens(run),
-        "overrides": [*settings.set, *cell.row.set],
+        "overrides": [*overrides, *cell.row.set],
         **begun(run),
         "provenance": {k: evaluation.provenance[k] for k in ("commit", "date", "machine", "maquette")},
     }
