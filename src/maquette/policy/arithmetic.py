@@ -143,14 +143,19 @@ def logits_gib(size: DecoderSize, tokens: int, *, restricted: bool) -> float:
 
 @dataclass(frozen=True)
 class Machine:
-    """What one GPU is taken to do; H100's data sheet, and shares of it that are commonly reached."""
+    """What one GPU is taken to do: H100's data sheet, and shares of it that are reached.
+
+    Those of lockstep decoding and of updates were measured on one H200 against its own data sheet (benchmarks/gpu.py).
+    """
 
     name: str = "H100 80 GB"
     bandwidth: float = 3.35e12
     """Bytes a second."""
     flops: float = 989e12
     """Of dense bfloat16."""
-    reached_bandwidth: float = 0.6
+    lockstep_bandwidth: float = 0.37
+    served_bandwidth: float = 0.6
+    """Of a judge's server; assumed."""
     reached_flops: float = 0.4
 
 
@@ -158,7 +163,7 @@ def decode_seconds(size: DecoderSize, load: Load, steps: int, machine: Machine =
     """Lockstep decoding of `rows` sequences for `steps` tokens: every step reads the layers, the codes' head rows, half the cache."""
     read = 2.0 * (size.layers * size.matrices + size.codes * size.hidden)
     cache = load.rows * load.longest * size.cached * 2.0 / 2
-    return steps * (read + cache) / (machine.bandwidth * machine.reached_bandwidth)
+    return steps * (read + cache) / (machine.bandwidth * machine.lockstep_bandwidth)
 
 
 def update_seconds(
@@ -174,5 +179,5 @@ def judge_seconds(requests: int, tokens_in: float, tokens_out: float, machine: M
     size = DecoderSize()
     weights = size.layers * size.matrices
     reading = 2 * weights * tokens_in / (machine.flops * machine.reached_flops)
-    writing = tokens_out * 2.0 * weights / (machine.bandwidth * machine.reached_bandwidth) / 32
+    writing = tokens_out * 2.0 * weights / (machine.bandwidth * machine.served_bandwidth) / 32
     return requests * (reading + writing)

@@ -118,9 +118,9 @@ def judge_lines(
     lora, checkpointing = config.policy.lora_rank > 0, config.policy.gradient_checkpointing
     update = update_seconds(size, tokens, lora=lora, checkpointing=checkpointing, reference=reference)
     lines.append(
-        f"time           seconds a step on one {machine.name} ({machine.reached_bandwidth:.0%} of its bandwidth,"
+        f"time           seconds a step on one {machine.name}, reckoned (decoding at {machine.lockstep_bandwidth:.0%} of its bandwidth,"
     )
-    lines[-1] += f" {machine.reached_flops:.0%} of its arithmetic reached; not measured)"
+    lines[-1] += f" served judges at {machine.served_bandwidth:.0%}, {machine.reached_flops:.0%} of its arithmetic)"
     alone = dict.fromkeys(name for busy in stages for name in busy)
     waiting = judging_seconds(stages, dict.fromkeys(alone, 1))
     lines.append(
