@@ -61,7 +61,7 @@ def train_scorers(
 
     Args:
         config: A YAML file with what differs from the defaults.
-        out: The folder of pictures and weights; by default runs/scorers or runs/evaluators.
+        out: The folder of pictures and weights; by default runs/NAME of the config.
         set: Overrides, e.g. --set steps=20.
         evaluators: The evaluators: other data, another seed, another architecture.
         general: Only the general judge's head, onto the scorers that are in the folder, or a copy of the shipped ones.
@@ -79,7 +79,7 @@ def train_scorers(
     from maquette.training.answering import answering_by
 
     c = load_config(config, set, kind=ScorersConfig)
-    folder = make_run_folder(out or Path("runs") / ("evaluators" if evaluators else "scorers"))
+    folder = make_run_folder(out or Path("runs") / config.stem)
     how = {"folder": folder / "weights", "data": folder / "data", "codec": c.codec, "command": command_line()}
     how |= {"objects": c.objects, "held_out": c.held_out, "seed": c.seed}
     if evaluators:

@@ -15,7 +15,7 @@ from maquette.rendering.cameras import CAMERAS
 from maquette.rendering.rasterise import render
 from maquette.rewards.answer_looks import ANSWERS, look_of, loose_share
 from maquette.rewards.damage import Grid
-from maquette.rewards.dataset import grid_of, half_of, make_data
+from maquette.rewards.dataset import grid_of, half_of, make_data, scorer_data
 from maquette.rewards.figures import answer_figures, quality_figures
 from maquette.rewards.looks import UNSURE, Labels, Look, Pictures, read_data
 from maquette.rewards.networks import Judged, Seen
@@ -154,6 +154,15 @@ def test_category_and_parts_leave_answers_out(data: Pictures) -> None:
     semantic_loss(learner, Seen(fine, views, joint), data.labels, np.random.default_rng(0)).backward()
     assert (fine.grad[5 * a :] == 0).all() and (joint.grad[5 * a :] == 0).all()
     assert fine.grad[: 5 * a].abs().sum() > 0 and views.grad[5 * a : 7 * a].abs().sum() > 0
+
+
+def test_pictures_with_and_without_answers_do_not_mix(tmp_path: Path) -> None:
+    sizes = {"objects": 100, "held_out": 100, "seed": 0, "codec": None}
+    for name in ("heldout", "scorers"):
+        make_data(tmp_path / name, split="train", objects=2, seed=1, half=0, chunk=2)
+    assert len(scorer_data(tmp_path, **sizes)[0]) == 2  # a chunk that is there is taken
+    with pytest.raises(ValueError, match="choose another folder"):
+        scorer_data(tmp_path, **sizes, answering=near_and_nothing)
 
 
 def test_labels_from_before_answers_are_still_read() -> None:

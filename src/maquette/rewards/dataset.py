@@ -271,7 +271,14 @@ def scorer_data(
     how = {"codec": codec, "answering": answering}
     make_data(folder / "heldout", split="heldout", objects=held_out, seed=HELD_OUT_SEED, **how)
     make_data(folder / "scorers", split="train", objects=objects, seed=seed + 7, half=0, **how)
-    return read_data(folder / "scorers"), read_data(folder / "heldout")
+    learnt, unseen = read_data(folder / "scorers"), read_data(folder / "heldout")
+    for one in (*learnt.labels, *unseen.labels):
+        if (one.known < len(one.looks)) != (answering is not None):
+            raise ValueError(
+                f"{folder} holds pictures with a policy's answers and is asked for some without, or the other way round: "
+                "choose another folder (--out), or remove this one"
+            )
+    return learnt, unseen
 
 
 def _chosen(split: Split, seed: int, half: int | None) -> Iterator[Design]:
