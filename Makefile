@@ -44,6 +44,8 @@ weights: install
 	cp runs/warm-start-more/policy/* $(DATA)/policy-base/
 	$(BIN)/maquette train-scorers configs/scorers.yaml
 	cp runs/scorers/weights/* $(DATA)/scorers/
+	$(BIN)/maquette train-scorers configs/scorers-more.yaml
+	cp runs/scorers-more/weights/* $(DATA)/scorers/
 	$(BIN)/maquette train-scorers configs/evaluators.yaml --evaluators
 	cp runs/evaluators/weights/* $(DATA)/evaluators/
 	$(BIN)/python -m maquette.prompts.suites

@@ -2,7 +2,7 @@
 
     python benchmarks/scorers.py [--objects 400] [--seed 991]
 
-The objects are held-out compositions that neither training nor the shipped cards used (another seed).
+The objects are held-out compositions that neither training nor the shipped cards used (another seed), the answers the shipped base's.
 """
 
 from __future__ import annotations
@@ -25,11 +25,12 @@ from maquette.rendering.cameras import CAMERAS
 from maquette.rendering.rasterise import render
 from maquette.rewards.dataset import grid_of, make_data
 from maquette.rewards.ensemble import REWARDS, load_reward
-from maquette.rewards.figures import general_figures, quality_figures, semantic_figures
+from maquette.rewards.figures import answer_figures, general_figures, quality_figures, semantic_figures
 from maquette.rewards.general_consistency import load_general
 from maquette.rewards.looks import read_data
 from maquette.rewards.scorers import load_quality, load_semantic
 from maquette.shape.surface import SurfaceMesher
+from maquette.training.answering import answering_by
 from maquette.types import Generation, PartSpec, Prompt, Rollouts, StageOutput, Voxels
 
 ANSWERS = 32
@@ -90,7 +91,8 @@ def main() -> None:
     given = parser.parse_args()
     folder = Path("runs/scorer-data") / f"benchmark-{given.seed}"
     codec = VoxelCodec.load("tiny", bfloat16=True)
-    make_data(folder, split="heldout", objects=given.objects, seed=given.seed, codec=codec)
+    answering = answering_by("tiny", codec)
+    make_data(folder, split="heldout", objects=given.objects, seed=given.seed, codec=codec, answering=answering)
     data = read_data(folder)
     judges = load_evaluators()
     commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False)
@@ -98,6 +100,7 @@ def main() -> None:
         "objects": len(data),
         "scorers": semantic_figures(load_semantic(), data)
         | quality_figures(load_quality(), data)
+        | answer_figures(load_semantic(), load_quality(), data)
         | general_figures(load_semantic(), load_general().head, data),
         "evaluators": dual_figures(judges.dual, judges.words, data)
         | recogniser_figures(judges.recogniser, judges.families, judges.parts, data),
