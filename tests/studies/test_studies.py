@@ -17,9 +17,11 @@ import pytest
 from maquette.config import Config
 from maquette.evaluation.metrics import Interval
 from maquette.evaluation.results import Evaluation, ObjectResult, save_evaluation
+from maquette.studies.bases import against_bases
 from maquette.studies.claims import verdict
 from maquette.studies.grid import STUDIES, Cell, Row, config_of, load_study, plan_cells
 from maquette.studies.page import write_page
+from maquette.studies.page_html import figure_html
 from maquette.studies.paid import last_tokens, paid_at, paid_by_tokens, quarter_rewards
 from maquette.studies.queue import STALE_SECONDS, claimed, finish, is_done
 from maquette.studies.run import (
@@ -326,6 +328,21 @@ def test_processes_that_start_over_dead_claims_at_once_do_each_cell_once(tmp_pat
     done = [line.split()[0] for line in (tmp_path / "log").read_text().splitlines()]
     assert sorted(map(int, done)) == list(range(30))
     assert not list(tmp_path.glob("*/claim")) and not list(tmp_path.glob("*/.claim-*"))
+
+
+def test_a_page_holds_trained_rows_against_the_base(tmp_path: Path):
+    (tmp_path / "micro.yaml").write_text(MICRO.replace("needs: dynamic sampling", "steps: 1"))
+    study = load_study(str(tmp_path / "micro.yaml"))
+    level = {"base": 0.2, "One step": 0.3, "Later": 0.2}
+    found = {row: {seed: evaluation(value, seed) for seed in range(3)} for row, value in level.items()}
+    text = against_bases(study, found)
+    assert "less that of “base”" in text and text.startswith("## Against the base")
+    assert "| One step | **+0.100 [+0.100, +0.100]** | – |" in text  # its objects were not measured in IoU
+    assert "| Later | +0.000 [+0.000, +0.000] | – |" in text
+    assert figure_html("**+0.1 [+0.0, +0.2]**") == '<b class="said agrees">+0.1</b><small>[+0.0, +0.2]</small>'
+    assert figure_html("**-0.1 [-0.2, -0.0]**").startswith('<b class="said disagrees">')
+    assert figure_html("0.1 [0.0, 0.2]") == "<b>0.1</b><small>[0.0, 0.2]</small>" and figure_html("–") == "–"
+    assert against_bases(study, {"base": found["base"]}) == against_bases(study, {"Later": found["Later"]}) == ""
 
 
 def test_hours_and_tokens_are_of_the_whole_training(tmp_path: Path):

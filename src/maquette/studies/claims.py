@@ -15,7 +15,7 @@ from maquette.evaluation.entries import matrix, shared_ids
 from maquette.evaluation.metrics import Interval, bootstrap_nested
 from maquette.evaluation.results import MEASURES, Evaluation
 from maquette.evaluation.seeds import seeds_interval, widened
-from maquette.studies.grid import FEWEST_SEEDS, REWARDS_PAID, Claim
+from maquette.studies.grid import CLAIMANTS, FEWEST_SEEDS, REWARDS_PAID, Claim
 
 Found = Mapping[str, Mapping[int, Evaluation]]
 """Evaluations by row and seed."""
@@ -59,3 +59,31 @@ def _gains(claim: Claim, better: Sequence[Evaluation], worse: Sequence[Evaluatio
         return gains[:, :0]
     # Weighted so that the mean over all objects is the mean inside the category minus the mean outside.
     return gains * np.where(chosen, len(chosen) / chosen.sum(), -len(chosen) / (~chosen).sum())
+
+
+def claim_line(claim: Claim, found: Found, paid: Paid) -> str:
+    """The claim, its verdict and the difference, as a line of Markdown."""
+    said, gain = verdict(claim, found, paid)
+    where = f" ({'more on' if claim.more_than_others else 'only'} {claim.category})" if claim.category else ""
+    numbers = f": {claim.measure} {claim.better} − {claim.worse}{where} {gain}" if gain else ""
+    return f"- {claim.says} → **{said}**{numbers}"
+
+
+def tally(said: Sequence[tuple[str, str]]) -> str:
+    """What a reader wants first: verdicts by whose claims they are."""
+    parts = [_counted(of, [word for whose, word in said if whose == of]) for of in CLAIMANTS]
+    return f"Of {'; of '.join(part for part in parts if part)}." if said else "The study makes no claim."
+
+
+def _counted(of: str, said: Sequence[str]) -> str:
+    kinds = ("agrees", "disagrees", "cannot be decided", "not run", "not measured")
+    counts = [sum(word.startswith(kind) for word in said) for kind in kinds]
+    words = (
+        "agree with this evidence",
+        "disagree with it",
+        "cannot be decided by this evidence",
+        "were not run",
+        "share no objects",
+    )
+    found = [f"{count} {text}" for count, text in zip(counts, words, strict=True) if count]
+    return f"{len(said)} claims of {of} {', '.join(found)}" if said else ""

@@ -16,8 +16,9 @@ from maquette.evaluation.entries import nested_interval
 from maquette.evaluation.results import MEASURES, Evaluation, Measure, load_evaluation
 from maquette.evaluation.results import cell as shown
 from maquette.outputs import write_text
-from maquette.studies.claims import Found, Paid, verdict
-from maquette.studies.grid import CLAIMANTS, Cell, Claim, Row, Study, config_of
+from maquette.studies.bases import against_bases
+from maquette.studies.claims import claim_line, tally, verdict
+from maquette.studies.grid import Cell, Row, Study, config_of
 from maquette.studies.page_html import page_html
 from maquette.studies.paid import Points, paid_at, paid_by_tokens
 from maquette.studies.queue import is_done
@@ -82,10 +83,11 @@ def markdown(
         _passes(cells, overrides),
         _table(study, cells, found, out),
         "## What the evidence says",
-        _tally([(claim.of, verdict(claim, found, paid)[0]) for claim in study.claims]),
-        "\n".join(_claim_line(claim, found, paid) for claim in study.claims),
+        tally([(claim.of, verdict(claim, found, paid)[0]) for claim in study.claims]),
+        "\n".join(claim_line(claim, found, paid) for claim in study.claims),
         CLAIMS_READ if study.claims else "",
         _learnt(cells, out),
+        against_bases(study, found),
         _equal_tokens(cells, out),
         _costs(cells, out),
     ]
@@ -229,13 +231,6 @@ def _learnt(cells: Sequence[Cell], out: Path) -> str:
     )
 
 
-def _claim_line(claim: Claim, found: Found, paid: Paid) -> str:
-    said, gain = verdict(claim, found, paid)
-    where = f" ({'more on' if claim.more_than_others else 'only'} {claim.category})" if claim.category else ""
-    numbers = f": {claim.measure} {claim.better} − {claim.worse}{where} {gain}" if gain else ""
-    return f"- {claim.says} → **{said}**{numbers}"
-
-
 def _points(cell: Cell, out: Path) -> Points:
     """Of its result, or of its run where that is older than the field."""
     return _result(cell, out).get("paid_by_tokens") or paid_by_tokens(out / "cells" / cell.id / "run")
@@ -263,26 +258,6 @@ def _equal_tokens(cells: Sequence[Cell], out: Path) -> str:
         "had sampled as many as the cheapest one did in all: its mean over the last quarter of the steps up to there. It compares rows "
         "that are paid by the same judges; evaluators were asked at the end alone."
     )
-
-
-def _tally(said: Sequence[tuple[str, str]]) -> str:
-    """What a reader wants first: verdicts by whose claims they are."""
-    parts = [_counted(of, [word for whose, word in said if whose == of]) for of in CLAIMANTS]
-    return f"Of {'; of '.join(part for part in parts if part)}." if said else "The study makes no claim."
-
-
-def _counted(of: str, said: Sequence[str]) -> str:
-    kinds = ("agrees", "disagrees", "cannot be decided", "not run", "not measured")
-    counts = [sum(word.startswith(kind) for word in said) for kind in kinds]
-    words = (
-        "agree with this evidence",
-        "disagree with it",
-        "cannot be decided by this evidence",
-        "were not run",
-        "share no objects",
-    )
-    found = [f"{count} {text}" for count, text in zip(counts, words, strict=True) if count]
-    return f"{len(said)} claims of {of} {', '.join(found)}" if said else ""
 
 
 def _costs(cells: Sequence[Cell], out: Path) -> str:

@@ -135,7 +135,7 @@ def _image(data: bytes, alt: str, kind: str) -> str:
 
 
 def _html_of(text: str) -> str:
-    """Headings, paragraphs, one list and one table: all that a page's text has."""
+    """Headings, paragraphs, lists and tables: all that a page's text has."""
     blocks = []
     for block in text.strip().split("\n\n"):
         lines = [_inline(html.escape(line, quote=False)) for line in block.splitlines()]
@@ -163,10 +163,16 @@ def _inline(line: str) -> str:
 
 
 def _row(cells: Sequence[str]) -> str:
-    """The row's name, then figures with their intervals below."""
+    """The row's name, then figures with their intervals below; bold differences get a verdict's colour."""
     name, *figures = (c.strip() for c in cells)
-    split = (re.sub(r"^(\S+) (\[.*\])$", r"<b>\1</b><small>\2</small>", figure) for figure in figures)
-    return f"<th>{name}</th>" + "".join(f"<td>{figure}</td>" for figure in split)
+    return f"<th>{name}</th>" + "".join(f"<td>{figure_html(figure)}</td>" for figure in figures)
+
+
+def figure_html(figure: str) -> str:
+    """A value above its interval; one that was bold in a verdict's colour, by its sign."""
+    word = "agrees" if figure.startswith("**+") else "disagrees"
+    bold = re.sub(r"^\*\*(\S+) (\[.*\])\*\*$", rf'<b class="said {word}">\1</b><small>\2</small>', figure)
+    return re.sub(r"^(\S+) (\[.*\])$", r"<b>\1</b><small>\2</small>", bold)
 
 
 STYLE = """
