@@ -18,6 +18,7 @@ KINDS = {
     "warm-start-more": WarmStartConfig,
     "warm-start-control": WarmStartConfig,
     "scorers": ScorersConfig,
+    "scorers-more": ScorersConfig,
     "evaluators": ScorersConfig,
 }
 

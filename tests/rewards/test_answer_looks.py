@@ -10,16 +10,17 @@ import torch
 
 from maquette.codec.voxel_codec import VoxelCodec
 from maquette.config import Config
+from maquette.corpus.program import COLORS
 from maquette.corpus.splits import designs
 from maquette.rendering.cameras import CAMERAS
 from maquette.rendering.rasterise import render
-from maquette.rewards.answer_looks import ANSWERS, look_of, loose_share
+from maquette.rewards.answer_looks import ANSWERS, look_of, loose_share, part_of
 from maquette.rewards.damage import Grid
 from maquette.rewards.dataset import grid_of, half_of, make_data, scorer_data
 from maquette.rewards.figures import answer_figures, quality_figures
 from maquette.rewards.looks import UNSURE, Labels, Look, Pictures, read_data
 from maquette.rewards.networks import Judged, Seen
-from maquette.rewards.quality_losses import consistency_loss, quality_loss
+from maquette.rewards.quality_losses import compared, consistency_loss, quality_loss, severity_of
 from maquette.rewards.scorers import load_quality, load_semantic
 from maquette.rewards.semantic_losses import Learner, better_answers, nearer_loss, semantic_loss
 from maquette.shape.surface import SurfaceMesher
@@ -69,19 +70,46 @@ def test_loose_pieces_by_hand() -> None:
     assert loose_share(grid) == pytest.approx(1 / 10)
 
 
+def two_legs() -> tuple[tuple[str, ...], Grid]:
+    """A seat of 8 × 8 × 2 voxels on two legs apart, red and blue; its part names and its grid."""
+    part = np.full((16, 16, 16), -1, np.int8)
+    part[4:12, 4:12, 8:10] = 0
+    part[4:6, 4:6, 2:8] = part[10:12, 10:12, 2:8] = 1
+    color = np.zeros((16, 16, 16, 3), np.float32)
+    color[part == 0], color[part == 1] = COLORS["red"], COLORS["blue"]
+    return ("seat", "leg"), Grid(part >= 0, color, part, (1, 2))
+
+
 def test_an_answers_label_is_its_distance_from_the_object_meant() -> None:
-    meant = np.zeros((16, 16, 16), bool)
-    meant[4:8, 4:8, 4:8] = True
-    drawn = np.zeros_like(meant)
-    drawn[4:8, 4:8, 6:10] = True  # half of 64 is common, 96 either
-    own = Grid(meant, np.full((16, 16, 16, 3), 0.5, np.float32), np.zeros((16, 16, 16), np.int8), (1,))
-    color = np.full((1, 16, 16, 16, 3), 0.6, np.float32)
-    look = look_of(own, stage(drawn[None], color, "colour"), 0, 2, grey=False)
-    assert look.geometry == pytest.approx(1 - 32 / 96) and look.paint == pytest.approx(0.2, abs=1e-6)
-    assert look.answer and look.counts == look.colors == (UNSURE, UNSURE) and look.loose == 0.0
-    assert look_of(own, stage(drawn[None], color, "colour"), 0, 2, grey=True).paint == 0.0
-    nothing = look_of(own, stage(np.zeros((1, 16, 16, 16), bool), color, "colour"), 0, 1, grey=False)
-    assert nothing.geometry == 1.0 and nothing.loose == 0.0
+    names, meant = two_legs()
+    whole = look_of(names, meant, stage(meant.occupancy[None], meant.color[None], "colour"), 0, grey=False)
+    red, blue = list(COLORS).index("red"), list(COLORS).index("blue")
+    assert (whole.geometry, whole.paint, whole.loose) == (0.0, 0.0, 0.0) and whole.answer
+    assert whole.counts == (1, 2) and whole.colors == (red, blue)
+
+    drawn = meant.occupancy.copy()
+    drawn[10:12, 10:12, 2:8] = False  # 24 of the 176 voxels
+    lighter = np.where(drawn[..., None], meant.color + 0.1, 0.0).astype(np.float32)
+    look = look_of(names, meant, stage(drawn[None], lighter[None], "colour"), 0, grey=False)
+    assert look.geometry == pytest.approx(24 / 176) and look.paint == pytest.approx(0.2, abs=1e-6)
+    assert look.counts == (1, 1) and look.colors == (red, blue)
+    grey = look_of(names, meant, stage(drawn[None], None, "grey"), 0, grey=True)
+    assert grey.paint == 0.0 and grey.counts == (1, 1) and grey.colors == (UNSURE, UNSURE)
+
+
+def test_what_a_parts_place_does_not_tell_is_unsure() -> None:
+    names, meant = two_legs()
+    half = meant.occupancy.copy()
+    half[10:12, 10:12, 2:5] = False  # half of one leg
+    patched = meant.color.copy()
+    patched[4:8] = COLORS["green"]  # half of the seat, and one leg
+    look = look_of(names, meant, stage(half[None], patched[None], "colour"), 0, grey=False)
+    assert look.counts == (1, UNSURE) and look.colors == (UNSURE, UNSURE)
+    nothing = look_of(names, meant, stage(np.zeros((1, 16, 16, 16), bool), None, "grey"), 0, grey=True)
+    assert nothing.geometry == 1.0 and nothing.loose == 0.0 and nothing.counts == (0, 0)
+    touching = replace(meant, counts=(1, 4))  # four legs of which two touch cannot be counted one by one
+    assert part_of(touching, 1, meant.occupancy, None) == (4, UNSURE)
+    assert part_of(touching, 1, half, None) == (4, UNSURE) and part_of(touching, 1, half[::-1], None)[0] != 4
 
 
 def test_answers_stand_after_the_objects_own_looks(data: Pictures) -> None:
@@ -106,19 +134,47 @@ def test_figures_of_answers_are_right_for_what_is_plain(data: Pictures) -> None:
     assert known.keys() >= {"aesthetic_rank_correlation", "preference_pairs_mean"}
 
 
+DISTANCES = (0.3, 0.9, 0.3, 0.9)
+
+
+def with_looks(labels: Labels, answers: Sequence[Look]) -> Labels:
+    """The labels with other looks in the place of the answers'."""
+    return replace(labels, looks=(*labels.looks[:5], *answers))
+
+
+def unsure(look: Look) -> Look:
+    """A look of whose parts nothing is known."""
+    nothing = (UNSURE,) * len(look.counts)
+    return replace(look, counts=nothing, colors=nothing)
+
+
 def known_only(data: Pictures) -> list[Labels]:
     return [replace(one, looks=one.looks[:5]) for one in data.labels]
 
 
-def test_answers_teach_order_and_loose_pieces_only(data: Pictures) -> None:
-    """No gradient reaches category, parts, aesthetic and appearance from an answer; preference and alignment have one."""
+def test_answers_teach_that_the_object_is_better_and_loose_pieces_only(data: Pictures) -> None:
+    """No gradient reaches aesthetic and appearance from an answer; preference holds it below the object, and not below another answer."""
     labels, a = data.labels, len(data.labels)
     rows = 9 * a
     judged = Judged(*(torch.zeros(shape, requires_grad=True) for shape in ((rows, 3), (rows, 3), (rows,), (rows,))))
     quality_loss(judged, labels).backward()
-    assert judged.preference.grad[5 * a :].abs().sum() > 0
+    assert judged.preference.grad[6 * a : 7 * a].sum() > 0  # a step lowers it
     for values in (judged.aesthetic, judged.geometry, judged.appearance):
         assert (values.grad[5 * a :] == 0).all() and values.grad[: 5 * a].abs().sum() > 0
+    # two answers of unlike distance from what was meant: the object is held above both, alike
+    far = [
+        with_looks(one, [replace(x, geometry=g) for x, g in zip(one.looks[5:], DISTANCES, strict=True)])
+        for one in labels
+    ]
+    judged = Judged(*(torch.zeros(shape, requires_grad=True) for shape in ((rows, 3), (rows, 3), (rows,), (rows,))))
+    severity = torch.from_numpy(np.stack([severity_of(one) for one in far], 1)).float()
+    pairs = compared(
+        severity, torch.tensor([x.grey for x in far[0].looks]), torch.tensor([x.answer for x in far[0].looks])
+    )
+    assert pairs[0, 5].all() and pairs[0, 6].all() and pairs[3, 7].all()
+    assert (
+        not pairs[5:].any() and not pairs[:, 5:].transpose(1, 2)[severity > 0].any()
+    )  # nothing but what is undamaged is held above an answer
 
     loose = [replace(one, looks=(*one.looks[:8], replace(one.looks[8], loose=0.5))) for one in labels]
     logits = torch.zeros(rows, requires_grad=True)
@@ -145,15 +201,25 @@ def test_alignment_learns_which_answer_is_nearer(data: Pictures) -> None:
         assert float(nearer_loss(learner, without, known_only(data))) == 0.0
 
 
-def test_category_and_parts_leave_answers_out(data: Pictures) -> None:
+def test_category_leaves_answers_out_and_parts_take_what_is_known(data: Pictures) -> None:
     semantic, a = load_semantic(), len(data.labels)
     learner = Learner(semantic.network, semantic.words, semantic.families, ("leg", "seat"))
-    fine = torch.rand((9 * a, 3, 64, 113), requires_grad=True)  # its last channel is coverage
-    joint = torch.randn((9 * a, 128), requires_grad=True)
-    views = torch.nn.functional.normalize(torch.randn((9 * a, 3, 128)), dim=-1).requires_grad_()
-    semantic_loss(learner, Seen(fine, views, joint), data.labels, np.random.default_rng(0)).backward()
-    assert (fine.grad[5 * a :] == 0).all() and (joint.grad[5 * a :] == 0).all()
-    assert fine.grad[: 5 * a].abs().sum() > 0 and views.grad[5 * a : 7 * a].abs().sum() > 0
+
+    def gradients(labels: Sequence[Labels]) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        torch.manual_seed(0)
+        fine = torch.rand((9 * a, 3, 64, 113), requires_grad=True)  # its last channel is coverage
+        joint = torch.randn((9 * a, 128), requires_grad=True)
+        views = torch.nn.functional.normalize(torch.randn((9 * a, 3, 128)), dim=-1).requires_grad_()
+        semantic_loss(learner, Seen(fine, views, joint), labels, np.random.default_rng(0)).backward()
+        return fine.grad, joint.grad, views.grad
+
+    fine, joint, views = gradients(data.labels)
+    assert (
+        fine[5 * a : 6 * a].abs().sum() > 0 and fine[: 5 * a].abs().sum() > 0 and views[5 * a : 7 * a].abs().sum() > 0
+    )
+    unknown = [with_looks(one, [unsure(x) for x in one.looks[5:]]) for one in data.labels]
+    fine, joint, _ = gradients(unknown)
+    assert (fine[5 * a :] == 0).all() and (joint[5 * a :] == 0).all() and joint[: 5 * a].abs().sum() > 0
 
 
 def test_pictures_with_and_without_answers_do_not_mix(tmp_path: Path) -> None:

@@ -26,8 +26,7 @@ from maquette.rendering.cameras import CAMERAS
 from maquette.rendering.rasterise import render
 from maquette.rewards.answer_looks import Answering, with_answers
 from maquette.rewards.damage import GEOMETRY, Grid, drop_instance, severity, swap_codes
-from maquette.rewards.looks import UNSURE, Labels, Look, Pictures, read_data
-from maquette.rewards.networks import COUNTS
+from maquette.rewards.looks import UNSURE, Labels, Look, Pictures, by_name, read_data
 from maquette.rewards.pixels import packed
 from maquette.rewards.repaint import APPEARANCE, recolor_part
 from maquette.shape.surface import SurfaceMesher
@@ -103,24 +102,19 @@ def _repainted(grid: Grid, rng: np.random.Generator, codec: bool) -> Variant:
 def labels_of(design: Design, clean: Sequence[Grid], shown: Sequence[Variant]) -> Labels:
     """Labels of a design's variants, each against its clean grid."""
     names = tuple(dict.fromkeys(part.name for part in design.parts))
-    looks = [_look(design, names, before, after) for before, after in zip(clean, shown, strict=True)]
+    looks = [_look(design, before, after) for before, after in zip(clean, shown, strict=True)]
     solid = clean[0].occupancy
     mirrored = (solid & solid[::-1]).sum() / max(int((solid | solid[::-1]).sum()), 1)
     return Labels(design.family, captions(design), names, float(mirrored), tuple(looks))
 
 
-def _look(design: Design, names: tuple[str, ...], before: Grid, after: Variant) -> Look:
+def _look(design: Design, before: Grid, after: Variant) -> Look:
     geometry, paint = severity(before, after.grid)
     each = [_part_label(design, i, before, after.grid) for i in range(len(design.parts))]
-    counts, colors = [], []
-    for name in names:
-        mine = [each[i] for i, part in enumerate(design.parts) if part.name == name]
-        counts.append(UNSURE if any(n == UNSURE for n, _ in mine) else min(sum(n for n, _ in mine), COUNTS - 1))
-        tints = {c for n, c in mine if n != 0}
-        colors.append(tints.pop() if len(tints) == 1 else UNSURE)
+    counts, colors = by_name([part.name for part in design.parts], each)
     if after.sound:
         geometry = paint = 0.0
-    return Look(after.grey, geometry, 0.0 if after.grey else paint, tuple(counts), tuple(colors))
+    return Look(after.grey, geometry, 0.0 if after.grey else paint, counts, colors)
 
 
 def _part_label(design: Design, index: int, before: Grid, after: Grid) -> tuple[int, int]:

@@ -10,8 +10,12 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import UInt8
 
+from maquette.rewards.networks import COUNTS
+
 UNSURE = -1
 """A label that damage made unsure: not learnt from."""
+MOST = COUNTS - 1
+"""So many or more."""
 
 
 @dataclass(frozen=True)
@@ -27,7 +31,8 @@ class Look:
     colors: tuple[int, ...]
     """Index into the sixteen named colours."""
     answer: bool = False
-    """Drawn by a policy that was asked for the object: severities are distances from the object meant, counts and colours unknown."""
+    """Drawn by a policy that was asked for the object: severities are distances from the object meant, and what no part's place tells is
+    unsure."""
     loose: float = 0.0
     """Of an answer: the share of its voxels that hang on nothing, beyond what the object meant has."""
 
@@ -50,6 +55,20 @@ class Labels:
     def known(self) -> int:
         """Looks of the object itself, of which one knows what they show: all but answers."""
         return sum(not look.answer for look in self.looks)
+
+
+def by_name(names: Sequence[str], each: Sequence[tuple[int, int]]) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """Counts and colours by part name, in the order of first mention, from those of each part: parts of one name are counted together.
+
+    A count is unsure where one of them is, a colour where those that are there have several.
+    """
+    counts, colors = [], []
+    for name in dict.fromkeys(names):
+        mine = [one for said, one in zip(names, each, strict=True) if said == name]
+        counts.append(UNSURE if any(n == UNSURE for n, _ in mine) else min(sum(n for n, _ in mine), MOST))
+        tints = {color for n, color in mine if n != 0}
+        colors.append(tints.pop() if len(tints) == 1 else UNSURE)
+    return tuple(counts), tuple(colors)
 
 
 @dataclass(frozen=True)

@@ -36,17 +36,18 @@ def quality_loss(judged: Judged, labels: Sequence[Labels]) -> Tensor:
     severity = torch.from_numpy(np.stack([severity_of(one) for one in labels], 1)).float()
     grey = torch.tensor([look.grey for look in labels[0].looks])
     return (
-        _preference(judged, severity, grey)
+        _preference(judged, severity, grey, torch.tensor([look.answer for look in labels[0].looks]))
         + _aesthetic(judged, labels)
         + consistency_loss(judged.geometry, labels, "geometry")
         + consistency_loss(judged.appearance, labels, "paint")
     )
 
 
-def _preference(judged: Judged, severity: Float[Tensor, "k a"], grey: Bool[Tensor, " k"]) -> Tensor:
+def _preference(
+    judged: Judged, severity: Float[Tensor, "k a"], grey: Bool[Tensor, " k"], answer: Bool[Tensor, " k"]
+) -> Tensor:
     """Bradley-Terry over looks of one object in one paint, for every way to reduce views, and a level so that objects compare."""
-    better = severity.unsqueeze(1) + LEAST < severity.unsqueeze(0)
-    better &= (grey.unsqueeze(1) == grey.unsqueeze(0)).unsqueeze(2)
+    better = compared(severity, grey, answer)
     level = torch.where(severity > 0, 0.45 * (1.0 - severity), 0.95).flatten()
     loss = severity.new_zeros(())
     for how in ("max", "mean", "min"):
@@ -56,6 +57,19 @@ def _preference(judged: Judged, severity: Float[Tensor, "k a"], grey: Bool[Tenso
         loss = loss + functional.softplus(-margin)[better].mean()
         loss = loss + 0.3 * functional.binary_cross_entropy_with_logits(score, level)
     return loss / 3.0
+
+
+def compared(
+    severity: Float[Tensor, "k a"], grey: Bool[Tensor, " k"], answer: Bool[Tensor, " k"]
+) -> Bool[Tensor, "k k a"]:
+    """Where the first look is to be preferred to the second: of one object in one paint, by enough.
+
+    An answer is only held to be worse than the object itself: how far it is from what was meant cannot be seen without the text.
+    """
+    better = severity.unsqueeze(1) + LEAST < severity.unsqueeze(0)
+    better &= (grey.unsqueeze(1) == grey.unsqueeze(0)).unsqueeze(2)
+    neither = ~answer.unsqueeze(1) & ~answer.unsqueeze(0)
+    return better & (neither.unsqueeze(2) | (severity == 0).unsqueeze(1))
 
 
 def _aesthetic(judged: Judged, labels: Sequence[Labels]) -> Tensor:

@@ -38,12 +38,12 @@ class Learner:
 def semantic_loss(learner: Learner, seen: Seen, labels: Sequence[Labels], rng: np.random.Generator) -> Tensor:
     """The sum of all, for a objects in k looks, seen look by look: row l·a + i is look l of object i.
 
-    Category and parts leave answers out.
+    Category leaves answers out.
     """
     known = len(labels) * labels[0].known
     shown = Seen(seen.fine[:known], seen.views[:known], seen.joint[:known])
     loss = _alignment(learner, seen, labels, rng) + _category(learner, shown, labels)
-    return loss + _parts(learner, shown, labels, rng) + nearer_loss(learner, seen, labels)
+    return loss + _parts(learner, seen, labels, rng) + nearer_loss(learner, seen, labels)
 
 
 def _alignment(learner: Learner, seen: Seen, labels: Sequence[Labels], rng: np.random.Generator) -> Tensor:
@@ -152,7 +152,7 @@ def _answers(
     learner: Learner, asked: Sequence[Sequence[str]], labels: Sequence[Labels]
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Name ids [k·a q t], counts and colours [k·a q] (UNSURE: not learnt from), look by look."""
-    a, most, looks = len(labels), max(map(len, asked)), labels[0].known
+    a, most, looks, known = len(labels), max(map(len, asked)), len(labels[0].looks), labels[0].known
     flat = learner.words.encode([name for names in asked for name in names])
     ids = torch.full((a, most, flat.shape[1]), PAD)
     counts, colors = (torch.full((looks, a, most), UNSURE) for _ in range(2))
@@ -161,8 +161,8 @@ def _answers(
         ids[i, : len(names)] = flat[used : used + len(names)]
         used += len(names)
         own = len(one.parts)
-        counts[:, i, own : len(names)] = 0
-        for k, look in enumerate(one.looks[:looks]):
+        counts[:known, i, own : len(names)] = 0  # whether an answer has what nobody asked for is not known
+        for k, look in enumerate(one.looks):
             counts[k, i, :own] = torch.tensor(look.counts)
             if not look.grey:
                 colors[k, i, :own] = torch.tensor(look.colors)
