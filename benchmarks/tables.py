@@ -23,7 +23,10 @@ PAGES = (ROOT / "README.md", ROOT / "docs" / "measurements.md")
 TARGETS = {
     "preference_pairs_mean": ("a clean object before its damaged versions, mean over views", "0.90"),
     "preference_pairs_max": ("the same by its best view alone, as in `paper-rows`", "–"),
-    "preference_object_before_answer_colour": ("the object itself before the base's answer to its text (preference)", "–"),
+    "preference_object_before_answer_colour": (
+        "the object itself before the base's answer to its text (preference)",
+        "–",
+    ),
     "preference_nearer_answer_colour": ("of two answers the one nearer to the object meant (preference)", "–"),
     "alignment_nearer_answer_colour": ("the same by alignment", "–"),
     "alignment_top1_of_64_colour_mean": ("the right object among 64 for a text", "0.75"),
