@@ -6,10 +6,11 @@
     python benchmarks/rl.py --evaluate-only --control runs/rl/control/policy --system base      # one system alone, the same way
     python benchmarks/rl.py --evaluate-only --control runs/rl/control/policy
     python benchmarks/rl.py --ship 0            # seed 0 becomes the package's `tiny-rl`
+    python benchmarks/rl.py --config configs/grpo-alignment.yaml      # another recipe, into rl-grpo-alignment.json
 
 Writes benchmarks/results/rl.json: at each temperature every measure of the base, of RL and of the control, with paired differences
 (same seed, same object) to the base, and of RL to the control; intervals are over seeds and objects, so that they speak of another
-training too. Every run of `configs/hi-grpo.yaml` is resumable. The control goes on from the base with supervised training on fresh
+training too. Every run is resumable. The control goes on from the base with supervised training on fresh
 objects, for about as long as a seed takes, the making of its objects included.
 """
 
@@ -38,6 +39,8 @@ from maquette.training.loop import train
 ROOT = Path(__file__).parents[1]
 RUNS = ROOT / "runs" / "rl"
 RESULTS = ROOT / "benchmarks" / "results"
+MAIN = "hi-grpo"
+"""The recipe of the README's table and of `tiny-rl`."""
 
 
 def train_seed(config: Path, seed: int, overrides: tuple[str, ...]) -> Path:
@@ -169,9 +172,20 @@ def main(
     if system:
         return
     summary = {temperature: summarise(runs) for temperature, runs in tables.items()}
-    record = {"suite": suite, "seeds": seeds, "summary": summary, **provenance("python benchmarks/rl.py")}
+    command = "python benchmarks/rl.py" + (f" --config configs/{config.name}" if config.stem != MAIN else "")
+    spent = [read_metrics(folders[s] / "metrics.jsonl") for s in seeds]
+    record = {
+        "suite": suite,
+        "seeds": seeds,
+        "seconds": [round(sum(float(line["seconds/step"]) for line in lines)) for lines in spent],
+        "tokens": [lines[-1]["tokens/total"] for lines in spent],
+        "kl": [round(float(lines[-1]["kl"]), 4) for lines in spent],
+        "summary": summary,
+        **provenance(command),
+    }
     RESULTS.mkdir(parents=True, exist_ok=True)
-    (RESULTS / "rl.json").write_text(json.dumps(record, indent=1, default=str))
+    result = RESULTS / ("rl.json" if config.stem == MAIN else f"rl-{config.stem}.json")
+    result.write_text(json.dumps(record, indent=1, default=str))
     for temperature, rows in summary.items():
         print(f"temperature {temperature}\n{table(rows)}")
 

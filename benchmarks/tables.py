@@ -89,9 +89,9 @@ def networks() -> str:
     return "\n".join(lines) + "\n"
 
 
-def rl(temperature: str) -> str:
+def rl(temperature: str, name: str = "rl") -> str:
     """Base, RL and control on what was not rewarded, sampled at a temperature."""
-    rows = read("rl").get("summary", {}).get(temperature)
+    rows = read(name).get("summary", {}).get(temperature)
     return table(rows) if rows else "not run\n"
 
 
@@ -295,6 +295,8 @@ TABLES: dict[str, Callable[[], str]] = {
     "networks": networks,
     "rl": partial(rl, "1"),
     "rl-cool": partial(rl, "0.7"),
+    "rl-alignment": partial(rl, "1", "rl-grpo-alignment"),
+    "rl-alignment-cool": partial(rl, "0.7", "rl-grpo-alignment"),
     "agreement": agreement,
     "speed": speed,
     "growth": growth,
