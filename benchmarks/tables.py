@@ -29,6 +29,12 @@ TARGETS = {
     ),
     "preference_nearer_answer_colour": ("of two answers the one nearer to the object meant (preference)", "–"),
     "alignment_nearer_answer_colour": ("the same by alignment", "–"),
+    "answer_parts_absent_auc": (
+        "parts that an answer lacks told from those that it has (parts), area under the curve",
+        "–",
+    ),
+    "answer_parts_count": ("parts of answers with their counts, where their place tells", "–"),
+    "answer_parts_colour": ("their colours", "–"),
     "alignment_top1_of_64_colour_mean": ("the right object among 64 for a text", "0.75"),
     "category_accuracy_colour": ("kind of object", "0.95"),
     "parts_f1_clean": ("parts with their counts, F1", "0.85"),

@@ -130,6 +130,8 @@ def test_figures_of_answers_are_right_for_what_is_plain(data: Pictures) -> None:
     assert figures["answer_pairs_colour"] == figures["answer_pairs_grey"] == 4
     assert figures["alignment_nearer_answer_colour"] >= 0.75  # the object itself before nothing at all
     assert figures["preference_object_before_answer_grey"] >= 0.5
+    assert figures["answer_parts_absent_auc"] > 0.9  # everything is there, or nothing
+    assert 0.4 < figures["answer_parts_count"] <= 1.0 and 0.3 < figures["answer_parts_colour"] <= 1.0
     known = quality_figures(load_quality(), data)
     assert known.keys() >= {"aesthetic_rank_correlation", "preference_pairs_mean"}
 

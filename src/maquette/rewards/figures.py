@@ -8,7 +8,7 @@ from typing import Any, Literal
 import numpy as np
 import torch
 from jaxtyping import Bool, Float, Float32, Int
-from scipy.stats import spearmanr
+from scipy.stats import mannwhitneyu, spearmanr
 from torch import Tensor
 
 from maquette.rewards.general_consistency import ConsistencyHead
@@ -118,17 +118,26 @@ def _parts(
 ) -> tuple[float, float]:
     """F1 of presence with the right count, and accuracy of the colour of present parts."""
     asked = questions(labels, look, rng)
+    count, color = _asked(scorer, seen, asked)
+    true_count, true_color = (np.asarray([row[k] for row in asked]) for k in (2, 3))
+    known = true_color != UNSURE
+    accuracy = float((color.argmax(-1)[known] == true_color[known]).mean())
+    return part_f1(count.argmax(-1), true_count), accuracy
+
+
+@torch.inference_mode()
+def _asked(
+    scorer: SemanticScorer, seen: Seen, asked: Sequence[tuple[int, str, int, int]]
+) -> tuple[Float32[np.ndarray, "m counts"], Float32[np.ndarray, "m colors"]]:
+    """Probabilities of counts and colours for (object, part name, …) questions."""
     ids = scorer.words.encode([name for _, name, _, _ in asked])
     counts, colors = [], []
     for first in range(0, len(asked), 256):
         rows = torch.tensor([i for i, _, _, _ in asked[first : first + 256]])
         count, color = scorer.network.parts(seen.fine[rows], seen.joint[rows], ids[first : first + 256].unsqueeze(1))
-        counts.append(count[:, 0].argmax(-1))
-        colors.append(color[:, 0].argmax(-1))
-    true_count, true_color = (np.asarray([row[k] for row in asked]) for k in (2, 3))
-    known = true_color != UNSURE
-    accuracy = float((torch.cat(colors).numpy()[known] == true_color[known]).mean())
-    return part_f1(torch.cat(counts).numpy(), true_count), accuracy
+        counts.append(count[:, 0].float().softmax(-1))
+        colors.append(color[:, 0].float().softmax(-1))
+    return torch.cat(counts).numpy(), torch.cat(colors).numpy()
 
 
 def quality_figures(scorer: QualityScorer, data: Pictures) -> dict[str, float]:
@@ -175,6 +184,40 @@ def answer_figures(semantic: SemanticScorer, quality: QualityScorer, data: Pictu
         figures[f"answer_pairs_{paint}"] = int(better.sum())
         itself = _judged(quality, data, clean).preference.mean(1)
         figures[f"preference_object_before_answer_{paint}"] = float((itself > liked).float().mean())
+        if clean == FINE:
+            figures |= _answer_parts(semantic, data, own)
+    return figures
+
+
+def _answer_parts(scorer: SemanticScorer, data: Pictures, looks: Sequence[int]) -> dict[str, float]:
+    """Of the parts whose place tells whether they are in an answer: how often count and colour are right, and how well those that are
+    not there are told from those that are (area under the curve, 0.5 by chance).
+    """
+    counts, colors, absent = [], [], []
+    for look in looks:
+        seen = _seen(scorer, data, look)
+        asked = [
+            (i, name, n, c)
+            for i, one in enumerate(data.labels)
+            for name, n, c in zip(one.parts, one.looks[look].counts, one.looks[look].colors, strict=True)
+            if n != UNSURE
+        ]
+        if not asked:
+            continue
+        count, color = _asked(scorer, seen, asked)
+        true_count, true_color = (np.asarray([row[k] for row in asked]) for k in (2, 3))
+        counts.append(count.argmax(-1) == true_count)
+        colors.append((color.argmax(-1) == true_color)[true_color != UNSURE])
+        absent.append(np.stack([count[:, 0], true_count == 0]))
+    if not counts:
+        return {}
+    said, gone = np.concatenate(absent, 1)
+    figures = {"answer_parts_count": float(np.concatenate(counts).mean())}
+    if len(right := np.concatenate(colors)):
+        figures["answer_parts_colour"] = float(right.mean())
+    if 0 < gone.sum() < len(gone):
+        pairs: Any = mannwhitneyu(said[gone > 0], said[gone == 0])
+        figures["answer_parts_absent_auc"] = float(pairs.statistic / (gone.sum() * (1 - gone).sum()))
     return figures
 
 
