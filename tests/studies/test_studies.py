@@ -378,7 +378,8 @@ def test_trainings_are_compared_where_they_had_spent_the_same(tmp_path: Path):
         finish(folder, {"hours": 0.1, "paid_by_tokens": paid_by_tokens(folder / "run")})
         (folder / "run" / "metrics.jsonl").unlink(missing_ok=True)  # the numbers are in the result
     text = write_page(study, cells, tmp_path / "out", suite="`two`").with_suffix(".md").read_text()
-    head, _, *rows = (line.strip("| ").split(" | ") for line in text.splitlines() if line.startswith("|"))
+    table = text.split("## What the evidence says")[0]
+    head, _, *rows = (line.strip("| ").split(" | ") for line in table.splitlines() if line.startswith("|"))
     place = head.index("rewards at 1 k tokens")
     assert {row[0]: row[place] for row in rows} == {"base": "–", "One step": "0.650", "Later": "0.300"}
     assert paid_at([[10.0, 1.0]], 9.0) is None and "sampled as many as the cheapest one" in text
