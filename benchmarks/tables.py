@@ -27,8 +27,7 @@ TARGETS = {
         "the object itself before the base's answer to its text (preference)",
         "–",
     ),
-    "preference_nearer_answer_colour": ("of two answers the one nearer to the object meant (preference)", "–"),
-    "alignment_nearer_answer_colour": ("the same by alignment", "–"),
+    "alignment_nearer_answer_colour": ("of two answers to a text the one nearer to the object meant (alignment)", "–"),
     "answer_parts_absent_auc": (
         "parts that an answer lacks told from those that it has (parts), area under the curve",
         "–",
