@@ -52,12 +52,13 @@ def train_seed(config: Path, seed: int, overrides: tuple[str, ...]) -> Path:
     return folder
 
 
-def evaluated(name: str, model: str, chain_of: str, suite: str, seed: int, temperature: float) -> Evaluation:
-    """The evaluation of a system with one sampling seed; made if it is not there."""
-    folder = RUNS / "evaluations" / f"{name}-{suite}-{seed}-at-{temperature:g}"
+def evaluated(name: str, model: str, run: Path, suite: str, seed: int, temperature: float) -> Evaluation:
+    """The evaluation of a system under a run's chain with one sampling seed; made if it is not there."""
+    # Two recipes have one base, but not one chain that it answers by.
+    folder = RUNS / "evaluations" / run.name.rpartition("-")[0] / f"{name}-{suite}-{seed}-at-{temperature:g}"
     if not (folder / "evaluation.json").is_file():
         folder.mkdir(parents=True, exist_ok=True)
-        source = source_of(chain_of)
+        source = source_of(str(run))
         evaluate_model(
             model,
             suite,
@@ -106,6 +107,10 @@ def ship(config: Path, seed: int) -> None:
     measured = json.loads((RESULTS / "rl.json").read_text())
     card = {
         "what": f"the base after {len(lines)} steps of {config.name}, seed {seed}",
+        "seed": seed,
+        "start": resolved.model,
+        "prompts": resolved.prompts,
+        "prompts_seen": len(lines) * resolved.prompts_per_step,
         "steps": len(lines),
         "lr": resolved.optimiser.lr,
         "prompts_per_step": resolved.prompts_per_step,
@@ -113,7 +118,7 @@ def ship(config: Path, seed: int) -> None:
         "tokens": lines[-1]["tokens/total"],
         "seconds": round(sum(float(line["seconds/step"]) for line in lines)),
         "kl": round(float(lines[-1]["kl"]), 4),
-        "mean of all seeds": {
+        "differences to the base, mean of all seeds": {
             name: row["difference"]
             for name, row in measured["summary"]["1"][config.stem].items()
             if "difference" in row
@@ -161,10 +166,10 @@ def main(
         models["control"] = lambda s: str(control)
     if system and system not in models:
         raise ValueError(f"There is no system {system!r} here; there are {', '.join(models)}.")
-    chain, tables = str(folders[seeds[0]]), {}
+    tables = {}
     for temperature in temperatures:
         runs = {
-            name: [evaluated(f"{name}-{s}", model(s), chain, suite, s, temperature) for s in seeds]
+            name: [evaluated(f"{name}-{s}", model(s), folders[seeds[0]], suite, s, temperature) for s in seeds]
             for name, model in models.items()
             if system in ("", name)
         }

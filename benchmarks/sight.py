@@ -23,6 +23,7 @@ from maquette.evaluation.geometry import color_error, voxel_iou
 from maquette.evaluation.metrics import frechet_distance, kernel_distance_interval
 from maquette.evaluation.networks import Evaluators, load_evaluators
 from maquette.evaluation.palette import colors_shown, surface_colors
+from maquette.evaluation.places import Places, parts_in_place
 from maquette.evaluation.references import references_of
 from maquette.evaluation.run import attribute_accuracy, unit_scale
 from maquette.prompts.sets import load_prompts
@@ -89,6 +90,7 @@ def score(
     prompts: Sequence[Prompt],
     voxels: Voxels,
     meant: Voxels,
+    places: Sequence[Places],
     clean: np.ndarray,
     judges: Evaluators,
     partners: np.ndarray | None = None,
@@ -103,13 +105,21 @@ def score(
     parts = np.array([attribute_accuracy(prompt, attributes, i) for i, prompt in enumerate(prompts)])
     category, counts, colors = np.nanmean(parts, 0)
     shown = [colors_shown(prompt, shares) for prompt, shares in zip(prompts, surface_colors(meshes), strict=True)]
+    placed = np.array(
+        [
+            parts_in_place(
+                prompt, where, Voxels(meant.occupancy[i : i + 1], meant.color[i : i + 1]), one, voxels.color[i]
+            )
+            for i, (prompt, where, one) in enumerate(zip(prompts, places, voxels.occupancy, strict=True))
+        ]
+    )
     overlap = [voxel_iou(one, other) for one, other in zip(voxels.occupancy, meant.occupancy, strict=True)]
     errors = [
         color_error(voxels.color[i], one, Voxels(meant.occupancy[i : i + 1], meant.color[i : i + 1]))
         for i, one in enumerate(voxels.occupancy)
     ]
-    places = np.arange(len(clean)) if partners is None else partners
-    distance = kernel_distance_interval(unit_scale(judges.features(views)), clean, partners=places, rounds=200)
+    partners = np.arange(len(clean)) if partners is None else partners
+    distance = kernel_distance_interval(unit_scale(judges.features(views)), clean, partners=partners, rounds=200)
     return {
         "alignment": float(judges.alignment([p.text for p in prompts], views).mean()),
         "category right": float(category),
@@ -117,6 +127,8 @@ def score(
         "colours right": float(colors),
         "named colours shown": float(np.nanmean(shown)),
         "IoU": float(np.mean(overlap)),
+        "parts in place": float(np.nanmean(placed[:, 0])),
+        "parts in their colour": float(np.nanmean(placed[:, 1])),
         "colour error": float(np.mean(errors)),
         "kernel distance": distance.value,
     }
@@ -127,14 +139,15 @@ def ladder(objects: int) -> dict[str, dict[str, float]]:
     known, judges = references_of("mini-dev", prompts), load_evaluators()
     made = [known[p.id].voxels(32) for p in prompts]
     meant = Voxels(np.concatenate([v.occupancy for v in made]), np.concatenate([v.color for v in made]))
+    places = [where(32) for p in prompts if (where := known[p.id].places)]
     clean = unit_scale(judges.features(seen(SurfaceMesher().mesh(meant))))
     found = {}
     for name, damage in DAMAGE.items():
-        found[name] = score(prompts, damage(meant), meant, clean, judges)
+        found[name] = score(prompts, damage(meant), meant, places, clean, judges)
         tell(f"{name}: {', '.join(f'{key} {value:.3f}' for key, value in found[name].items())}")
     order = np.roll(np.arange(len(prompts)), -1)
     others = Voxels(meant.occupancy[order], meant.color[order])
-    found["the next prompt's object"] = score(prompts, others, meant, clean, judges, partners=np.argsort(order))
+    found["the next prompt's object"] = score(prompts, others, meant, places, clean, judges, partners=np.argsort(order))
     return {name: {key: round(value, 4) for key, value in row.items()} for name, row in found.items()}
 
 

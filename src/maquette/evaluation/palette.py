@@ -19,6 +19,7 @@ SHOWN = 0.01
 """Share of the visible surface from which on a colour counts as shown: a small part of an object."""
 SIZE = 64
 NAMES = tuple(COLORS)
+PALETTE = rgb2lab(np.array(list(COLORS.values())))
 SPELLED = {"gray": "grey"}
 _WORD = "|".join([*NAMES, *SPELLED])
 _RUNS = re.compile(rf"\b(?:{_WORD})(?:[ -](?:{_WORD}))*\b")
@@ -39,16 +40,16 @@ def named_colors(prompt: Prompt) -> tuple[str, ...]:
 def surface_colors(meshes: Sequence[Mesh]) -> Float[np.ndarray, "a 16"]:
     """Share of each mesh's visible surface whose own, unlit colour is nearest to each of the sixteen in CIELAB; zeros where nothing is."""
     views = render(meshes, CAMERAS["maquette-6"], size=SIZE, light="none")
-    palette = rgb2lab(np.array([COLORS[name] for name in NAMES]))
     shares = np.zeros((len(meshes), len(NAMES)))
     for i, (rgb, mask) in enumerate(zip(views.rgb, views.mask, strict=True)):
         if mask.any():
-            shares[i] = np.bincount(_nearest(rgb[mask] / 255.0, palette), minlength=len(NAMES)) / mask.sum()
+            shares[i] = np.bincount(nearest_named(rgb[mask] / 255.0), minlength=len(NAMES)) / mask.sum()
     return shares
 
 
-def _nearest(rgb: Float[np.ndarray, "p 3"], palette: Float[np.ndarray, "16 3"]) -> Int[np.ndarray, " p"]:
-    return ((rgb2lab(rgb)[:, None] - palette) ** 2).sum(-1).argmin(1)
+def nearest_named(rgb: Float[np.ndarray, "p 3"]) -> Int[np.ndarray, " p"]:
+    """Index into `NAMES` of the colour that is nearest in CIELAB; sRGB in [0, 1]."""
+    return ((rgb2lab(rgb)[:, None] - PALETTE) ** 2).sum(-1).argmin(1)
 
 
 def colors_shown(prompt: Prompt, shares: Float[np.ndarray, " 16"]) -> float:

@@ -10,6 +10,7 @@ from pathlib import Path
 from maquette.corpus.program import Design
 from maquette.corpus.rasterise import voxelise_design
 from maquette.evaluation.answers import RESOLUTION, in_unit_cube
+from maquette.evaluation.places import Places
 from maquette.prompts.sets import SUITES
 from maquette.prompts.suites import DETERMINED, load_references
 from maquette.prompts.toys4k import is_toys4k, mesh_path, toys4k_folder
@@ -33,6 +34,8 @@ class Reference:
     """Where it was read from; beside it may lie cameras."""
     painted: Callable[[], bool] = lambda: True
     """Whether its colours are known. Where they are not, distances draw the answer without its own."""
+    places: Callable[[int], Places] | None = None
+    """Where its parts are, at a resolution; None where nobody knows, as of a mesh."""
 
 
 References = Mapping[str, Reference]
@@ -56,7 +59,15 @@ def of_design(design: Design, ceiling: float) -> Reference:
     def voxels(resolution: int) -> Voxels:
         return voxelise_design(design, resolution)[0]
 
-    return Reference(ceiling >= DETERMINED, voxels, lambda: SurfaceMesher().mesh(voxels(RESOLUTION))[0])
+    def places(resolution: int) -> Places:
+        return Places(tuple(part.name for part in design.parts), voxelise_design(design, resolution)[1])
+
+    mesh = partial(_meshed, voxels)
+    return Reference(ceiling >= DETERMINED, voxels, mesh, places=places)
+
+
+def _meshed(voxels: Callable[[int], Voxels]) -> Mesh:
+    return SurfaceMesher().mesh(voxels(RESOLUTION))[0]
 
 
 def of_file(path: Path) -> Reference:

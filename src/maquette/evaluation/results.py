@@ -42,6 +42,10 @@ class ObjectResult:
     """F-score of surface points at 0.02 against the object meant; NaN likewise."""
     color_error: float = math.nan
     """Mean absolute RGB difference in [0, 1] to the object meant, on the voxels that both fill; NaN likewise."""
+    parts_placed: float = math.nan
+    """How far the parts that the prompt names fill their places in the object meant; NaN likewise."""
+    parts_painted: float = math.nan
+    """How far those with a stated colour fill their places in it; NaN likewise."""
     colors_shown: float = math.nan
     """Share of the colours that the prompt names which the surface shows anywhere; NaN where it names none."""
     fault: str = ""
@@ -95,6 +99,10 @@ MEASURES = (
     Measure("iou", "IoU with the object meant", True, lambda r: r.iou, MEANT),
     Measure("chamfer", "Chamfer distance", False, lambda r: r.chamfer, MEANT),
     Measure("f_score", "F-score at 0.02", True, lambda r: r.f_score, MEANT),
+    Measure("parts_placed", "parts in place", True, lambda r: r.parts_placed, MEANT),
+    Measure(
+        "parts_painted", "parts in place in their colour", True, lambda r: r.parts_painted, LEVEL_TITLES["texture"]
+    ),
     Measure("color_error", "colour error", False, lambda r: r.color_error, LEVEL_TITLES["texture"]),
     Measure("colors_shown", "named colours shown", True, lambda r: r.colors_shown, LEVEL_TITLES["texture"]),
     Measure("clip", "CLIP score", True, lambda r: r.clip, SEMANTICS),

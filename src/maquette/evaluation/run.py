@@ -28,6 +28,7 @@ from maquette.evaluation.known import RECORD, known_shares
 from maquette.evaluation.metrics import Interval, kernel_distance_interval, kernel_record
 from maquette.evaluation.networks import COUNTS, Attributes, Evaluators
 from maquette.evaluation.palette import colors_shown, surface_colors
+from maquette.evaluation.places import parts_in_place
 from maquette.evaluation.pretrained import Gathered, Pretrained, compat_numbers, look, set_distances
 from maquette.evaluation.references import Reference, References
 from maquette.evaluation.results import Evaluation, ObjectResult, file_stem, save_evaluation
@@ -38,7 +39,7 @@ from maquette.types import Prompt
 
 WORST_ALIGNMENT = -1.0
 """A failed answer's alignment: the least a cosine can be."""
-UNPAINTED = dict.fromkeys(("color_accuracy", "colors_shown", "color_error"), math.nan)
+UNPAINTED = dict.fromkeys(("color_accuracy", "colors_shown", "color_error", "parts_painted"), math.nan)
 """What is not measured of a system that makes shapes and paints none of them; one that makes none has the worst of everything."""
 UNPAINTED_NOTE = {"paint": "no mesh has any: colours are not measured"}
 UNKNOWN = Interval(math.nan, math.nan, math.nan, 0)
@@ -190,7 +191,7 @@ def measure(
                 count_accuracy=_unless(bad, counts),
                 color_accuracy=_unless(bad, colored),
                 colors_shown=_unless(bad, colors_shown(prompt, colors[i])),
-                **shape_errors(answers, i, references.get(prompt.id)),
+                **shape_errors(prompt, answers, i, references.get(prompt.id)),
                 reasoning=answers.reasoning[i],
                 fault=answers.faults[i],
                 clip=float(clip[i]),
@@ -220,22 +221,26 @@ def attribute_accuracy(prompt: Prompt, seen: Attributes, answer: int) -> tuple[f
     return category, _mean(counts), _mean(colors)
 
 
-def shape_errors(answers: Answers, i: int, reference: Reference | None) -> dict[str, float]:
-    """IoU, Chamfer distance, F-score and colour error to the object meant; NaN where the prompt does not determine the shape."""
+def shape_errors(prompt: Prompt, answers: Answers, i: int, reference: Reference | None) -> dict[str, float]:
+    """IoU, Chamfer distance, F-score, parts and colour error to the object meant; NaN where the prompt does not determine the shape."""
     if reference is None or not reference.determined:
-        return dict.fromkeys(("iou", "chamfer", "f_score", "color_error"), math.nan)
-    occupancy = answers.voxels.occupancy[i]
+        return dict.fromkeys(("iou", "chamfer", "f_score", "parts_placed", "parts_painted", "color_error"), math.nan)
+    occupancy, meant = answers.voxels.occupancy[i], reference.voxels(answers.voxels.resolution)
+    color = answers.voxels.color[i] if answers.voxels.color is not None else None
+    placed, painted = math.nan, math.nan
+    if reference.places is not None:
+        there = occupancy & ~answers.failed[i]
+        placed, painted = parts_in_place(prompt, reference.places(meant.resolution), meant, there, color)
+    parts = {"parts_placed": placed, "parts_painted": painted}
     if answers.failed[i] or not occupancy.any():
-        return {"iou": 0.0, "chamfer": DIAGONAL, "f_score": 0.0, "color_error": 1.0}
-    meant = reference.voxels(occupancy.shape[-1])
+        return {"iou": 0.0, "chamfer": DIAGONAL, "f_score": 0.0, "color_error": 1.0, **parts}
     points = sampled_points(answers.meshes[i]), sampled_points(reference.mesh())
     return {
         "iou": voxel_iou(occupancy, meant.occupancy[0]),
         "chamfer": chamfer_distance(occupancy, meant.occupancy[0]),
         "f_score": f_score(*points),
-        "color_error": color_error(
-            answers.voxels.color[i] if answers.voxels.color is not None else None, occupancy, meant
-        ),
+        "color_error": color_error(color, occupancy, meant),
+        **parts,
     }
 
 
