@@ -5,29 +5,49 @@ from __future__ import annotations
 import math
 from dataclasses import asdict
 
-from maquette.config import AlgorithmConfig, Config, DynamicConfig, StageSpec
+from maquette.config import AlgorithmConfig, Config, DynamicConfig, OptimiserConfig, StageSpec
 
 
 def check(config: Config) -> None:
     """ValueError for a tree that cannot be run, before any time is spent."""
     _check_chain(config.stages)
     ones = ("prompts_per_step", "answered_in", "steps", "checkpoint_every", "keep_checkpoints", "probe_prompts")
-    least = dict.fromkeys(ones, 1) | {"group_size": 2, "probe_every": 0}
+    least = dict.fromkeys(ones, 1) | {"group_size": 2, "probe_every": 0, "sample_every": 0, "render_size": 16}
     for key, bound in least.items():
         if asdict(config)[key] < bound:
             raise ValueError(f"{key} is {asdict(config)[key]}; it must be at least {bound}.")
-    if not 0 <= config.optimiser.average < 1:
+    if not 0 < config.temperature < math.inf:
+        raise ValueError(f"temperature is {config.temperature}; rollouts need a finite one above 0.")
+    _check_optimiser(config.optimiser)
+    if config.policy.lora_rank < 0 or not 0 < config.policy.lora_alpha < math.inf:
         raise ValueError(
-            f"optimiser.average is {config.optimiser.average}; it must be 0 to below 1 (0: no mean is kept)."
+            f"policy.lora_rank is {config.policy.lora_rank}, policy.lora_alpha {config.policy.lora_alpha}; "
+            "a rank is at least 0 (0: no adapters), an alpha above 0 and finite."
         )
-    if config.temperature <= 0:
-        raise ValueError(f"temperature is {config.temperature}; rollouts need one above 0.")
     if config.prompt_count < config.prompts_per_step:
         raise ValueError(f"prompt_count {config.prompt_count} is less than prompts_per_step {config.prompts_per_step}.")
     if config.algorithm.updates_per_rollout < 1 or not 1 <= config.algorithm.minibatches <= config.prompts_per_step:
         raise ValueError("updates_per_rollout must be at least 1, minibatches between 1 and prompts_per_step.")
     _check_algorithm(config.algorithm)
     _check_dynamic(config.dynamic)
+
+
+def _check_optimiser(optimiser: OptimiserConfig) -> None:
+    if not 0 < optimiser.max_grad_norm < math.inf:
+        raise ValueError(
+            f"optimiser.max_grad_norm is {optimiser.max_grad_norm}; it must be above 0 and finite (0 would undo every "
+            "update; for no limit take a large one, as 1e9)."
+        )
+    for key in ("lr", "weight_decay", "warmup_steps"):
+        value = getattr(optimiser, key)
+        if not 0 <= value < math.inf:
+            raise ValueError(f"optimiser.{key} is {value}; it must be at least 0 and finite.")
+    for key in ("beta1", "beta2", "average"):
+        value = getattr(optimiser, key)
+        if not 0 <= value < 1:
+            raise ValueError(f"optimiser.{key} is {value}; a running mean's decay is 0 to below 1 (0: none is kept).")
+    if optimiser.micro_batch_tokens < 1:
+        raise ValueError(f"optimiser.micro_batch_tokens is {optimiser.micro_batch_tokens}; it must be at least 1.")
 
 
 def _check_chain(stages: tuple[StageSpec, ...]) -> None:
@@ -42,6 +62,8 @@ def _check_chain(stages: tuple[StageSpec, ...]) -> None:
         for key, value in {"from_next": stage.from_next, "reasoning_weight": stage.reasoning_weight}.items():
             if not 0 <= value < math.inf:
                 raise ValueError(f"Stage {stage.name} has {key} = {value}; it must be at least 0 and finite.")
+        if stage.max_reasoning < 0:
+            raise ValueError(f"Stage {stage.name} has max_reasoning = {stage.max_reasoning}; it must be at least 0.")
         for key, value in asdict(stage.rewards).items():
             if not math.isfinite(value):
                 raise ValueError(f"Stage {stage.name} weighs the reward {key} by {value}; give it a finite weight.")
@@ -69,9 +91,11 @@ def _check_dynamic(dynamic: DynamicConfig) -> None:
         raise ValueError(
             f"dynamic.low and dynamic.high are {dynamic.low} and {dynamic.high}; quantiles need 0 ≤ low < high ≤ 1."
         )
-    if dynamic.budget < 1 or dynamic.window < 1:
+    if not 1 <= dynamic.budget < math.inf or dynamic.window < 1:
         raise ValueError(
-            f"dynamic.budget is {dynamic.budget}, dynamic.window {dynamic.window}; both must be at least 1."
+            f"dynamic.budget is {dynamic.budget}, dynamic.window {dynamic.window}; both must be at least 1 and finite."
         )
-    if dynamic.least_spread < 0:
-        raise ValueError(f"dynamic.least_spread is {dynamic.least_spread}; a standard deviation is at least 0.")
+    if not 0 <= dynamic.least_spread < math.inf:
+        raise ValueError(
+            f"dynamic.least_spread is {dynamic.least_spread}; a standard deviation is at least 0 and finite."
+        )

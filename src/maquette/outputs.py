@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -59,6 +60,17 @@ def write_text(path: Path, text: str) -> None:
     """The text as a file, whole or not at all."""
     with written(path) as beside:
         beside.write_text(text)
+
+
+def keep_before(path: Path, step: int) -> None:
+    """Drops what a file of JSON lines says of `step` and later, so that a resumed run's reads as one; what a kill cut off goes too."""
+    kept = []
+    for text in path.read_text().splitlines() if path.is_file() else ():
+        with suppress(json.JSONDecodeError):
+            if (json.loads(text)["step"] or 0) < step:
+                kept.append(f"{text}\n")
+    if path.is_file():
+        write_text(path, "".join(kept))
 
 
 def output_file(path: Path) -> Path:

@@ -24,7 +24,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColum
 from rich.text import Text
 
 from maquette import __version__
-from maquette.outputs import make_run_folder, write_text, written
+from maquette.outputs import keep_before, make_run_folder, write_text, written
 from maquette.protocols import Tracker
 from maquette.types import Views
 
@@ -160,11 +160,9 @@ class JsonLines:
     """`metrics.jsonl`, one step a line, and `samples/NAME-STEP.png`: one row of views per answer, captions beneath."""
 
     def __init__(self, folder: Path | str, *, resume_at: int = 0) -> None:
-        """Keeps the lines of steps below `resume_at` and drops the others, so that a resumed file reads as one run."""
         self.folder = make_run_folder(folder)
         self.path = self.folder / "metrics.jsonl"
-        kept = [line for line in read_metrics(self.path) if (line["step"] or 0) < resume_at]
-        write_text(self.path, "".join(json.dumps(line) + "\n" for line in kept))
+        keep_before(self.path, resume_at)
         self._file = self.path.open("a")
 
     def log(self, step: int, numbers: Mapping[str, float]) -> None:
@@ -216,9 +214,9 @@ PACKAGES = {"tensorboard": "torch.utils.tensorboard", "wandb": "wandb", "trackio
 class TensorBoard:
     """Event files in `FOLDER/tensorboard`."""
 
-    def __init__(self, folder: Path | str) -> None:
+    def __init__(self, folder: Path | str, *, resume_at: int = 0) -> None:
         module = need_tracker("tensorboard")
-        self._writer = module.SummaryWriter(str(Path(folder) / "tensorboard"))
+        self._writer = module.SummaryWriter(str(Path(folder) / "tensorboard"), purge_step=resume_at or None)
 
     def log(self, step: int, numbers: Mapping[str, float]) -> None:
         for key, value in numbers.items():
@@ -279,7 +277,9 @@ def open_trackers(
     """JSON lines in `folder`, and whatever else `names` asks for (trackio, wandb, tensorboard)."""
     trackers: list[Tracker] = [JsonLines(folder, resume_at=resume_at)]
     for name in names:
-        own = TensorBoard(folder) if name == "tensorboard" else OnlineTracker(name, folder, settings)
+        own = (
+            TensorBoard(folder, resume_at=resume_at) if name == "tensorboard" else OnlineTracker(name, folder, settings)
+        )
         trackers.append(own)
     return Trackers(trackers)
 

@@ -10,6 +10,7 @@ import torch
 
 from maquette.config import RewardWeights, StageSpec
 from maquette.training.advantages import (
+    ADVANTAGES,
     EPSILON,
     kind_returns,
     mix,
@@ -155,3 +156,11 @@ def test_an_infinite_reward_is_refused_by_name():
     one = scores(("preference", "parts"), [[[0.1], [0.2]], [[float("inf")], [1.0]]])
     with pytest.raises(ValueError, match="parts"):
         mix(one, stages(RewardWeights(preference=1.0, parts=1.0)), group_size=2, mixing="paper")
+
+
+def test_equals_get_exactly_nothing_whatever_their_number():
+    """Their mean is off by a rounding, which a deviation of 1e-4 would blow up."""
+    for size in (3, 7, 12):
+        equal = torch.full((size * 2, 1), 0.1, dtype=torch.float64)
+        for kind in ADVANTAGES:
+            assert not normalise(equal, group_size=size, kind=kind).any(), kind

@@ -9,11 +9,11 @@ import pytest
 import torch
 
 from maquette.codec.voxel_codec import VoxelCodec
-from maquette.config import AlgorithmConfig, Config, DynamicConfig, StageSpec
+from maquette.config import AlgorithmConfig, Config, DynamicConfig, RewardWeights, StageSpec
 from maquette.config_file import load_config
 from maquette.tracking import read_metrics
 from maquette.training.loop import prepare_folder, run
-from maquette.training.parts import load_parts
+from maquette.training.parts import known_algorithm, load_parts
 from tests.tiny import tiny_codec
 from tests.training.toys import LowCodes, Redness, micro_config, micro_parts
 
@@ -27,6 +27,22 @@ from tests.training.toys import LowCodes, Redness, micro_config, micro_parts
         (["stages.0.rewards.preference=nan"], "weighs the reward preference by nan"),
         (["prompt_count=3", "prompts_per_step=4"], "prompt_count 3 is less than prompts_per_step 4"),
         (["algorithm.kl_beta=-1"], "algorithm.kl_beta is -1.0"),
+        (["optimiser.lr=-1"], "optimiser.lr is -1.0; it must be at least 0"),
+        (["optimiser.lr=nan"], "optimiser.lr is nan"),
+        (["optimiser.max_grad_norm=0"], "optimiser.max_grad_norm is 0.0; it must be above 0 and finite"),
+        (["optimiser.max_grad_norm=nan"], "optimiser.max_grad_norm is nan"),
+        (["optimiser.beta2=1.5"], "optimiser.beta2 is 1.5"),
+        (["optimiser.average=1"], "optimiser.average is 1.0"),
+        (["optimiser.weight_decay=-1"], "optimiser.weight_decay is -1.0"),
+        (["optimiser.warmup_steps=-2"], "optimiser.warmup_steps is -2"),
+        (["optimiser.micro_batch_tokens=0"], "optimiser.micro_batch_tokens is 0; it must be at least 1"),
+        (["temperature=nan"], "temperature is nan"),
+        (["stages.0.max_reasoning=-3"], "Stage coarse has max_reasoning = -3"),
+        (["render_size=0"], "render_size is 0; it must be at least 16"),
+        (["policy.lora_rank=-2"], "policy.lora_rank is -2"),
+        (["algorithm.clip_low=nan"], "algorithm.clip_low is nan"),
+        (["dynamic.budget=inf"], "dynamic.budget is inf"),
+        (["dynamic.least_spread=nan"], "dynamic.least_spread is nan"),
     ],
 )
 def test_a_config_that_cannot_be_run_is_refused_when_read(tmp_path: Path, overrides: list[str], sentence: str):
@@ -96,3 +112,12 @@ def test_a_step_in_which_every_answer_fails_is_data(tmp_path: Path, on: bool):
     assert all(torch.equal(value, before[name]) for name, value in parts.policy.state_dict().items())
     if on:
         assert line["dynamic/filled"] == 2 and line["dynamic/dropped"] == 4
+
+
+def test_nothing_flows_to_reasoning_that_nobody_asks_for():
+    stages = (
+        StageSpec("plan", "direct", from_next=1.0, from_next_on="reasoning"),
+        StageSpec("fine", rewards=RewardWeights(parts=1.0)),
+    )
+    with pytest.raises(ValueError, match=r"Stage plan does not reason \(instruction direct\)"):
+        known_algorithm(Config(stages=stages))

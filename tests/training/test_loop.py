@@ -196,8 +196,31 @@ def test_prompts_that_have_changed_are_not_gone_on_with(tmp_path: Path):
     prepare_folder(config, tmp_path / "run", resume=False)
     prepare_folder(config, tmp_path / "run", resume=True)
     prompts.write_text("a chair\na table\n")
-    with pytest.raises(ValueError, match=r"The prompts of the run in .* were .*prompts.txt, SHA-256 \w+, and are "):
+    with pytest.raises(ValueError, match=r"the run in .* read as its prompts was .*prompts.txt, SHA-256 \w+, and is "):
         prepare_folder(config, tmp_path / "run", resume=True)
+
+
+def test_a_start_that_was_trained_on_in_its_place_is_not_gone_on_with(tmp_path: Path):
+    """The divergence is from the start: it is read again when a run is resumed."""
+    start = tmp_path / "start"
+    start.mkdir()
+    (start / "model.safetensors").write_bytes(bytes(2**21))
+    config = Config(model=str(start))
+    prepare_folder(config, tmp_path / "run", resume=False)
+    prepare_folder(config, tmp_path / "run", resume=True)
+    (start / "model.safetensors").write_bytes(bytes(2**20) + b"1" * 2**20)
+    with pytest.raises(
+        ValueError, match=r"the run in .* read as its model was .*start, \w{16}, and is .* Put the file back"
+    ):
+        prepare_folder(config, tmp_path / "run", resume=True)
+
+
+def test_a_run_of_a_version_with_another_knob_is_refused_in_a_sentence(tmp_path: Path):
+    prepare_folder(Config(), tmp_path / "run", resume=False)
+    path = tmp_path / "run" / "config.yaml"
+    path.write_text(path.read_text() + "temper: 3\n")
+    with pytest.raises(ValueError, match="has temper = 3, the config says nothing of it"):
+        prepare_folder(Config(), tmp_path / "run", resume=True)
 
 
 def test_a_judge_may_move_and_not_become_another(tmp_path: Path):
@@ -211,7 +234,7 @@ def test_a_judge_may_move_and_not_become_another(tmp_path: Path):
     judges.write_text(text.replace("http://a:1", "http://b:2").replace("here", "there"))
     prepare_folder(config, tmp_path / "run", resume=True)
     judges.write_text(text.replace("model: one", "model: two"))
-    with pytest.raises(ValueError, match=r"The judges of the run in .* a resumed run keeps them"):
+    with pytest.raises(ValueError, match=r"the run in .* read as its judges was .* a resumed run keeps it"):
         prepare_folder(config, tmp_path / "run", resume=True)
 
 
@@ -234,8 +257,8 @@ def test_a_read_only_folder_is_one_clear_sentence(tmp_path: Path):
 def test_the_plan_counts_tokens_calls_and_memory():
     config = micro_config()
     text = plan(config, micro_parts(config, LowCodes()))
-    # 8 answers; 6 + 16 tokens sampled at most in each of two stages.
-    assert "up to 352 sampled a step, 1,408 in 4 steps" in text
+    # 8 answers; 5 + 16 tokens sampled at most in each of two stages: the end of six is the limit's.
+    assert "up to 336 sampled a step, 1,344 in 4 steps" in text
     assert "decoding       up to 44 steps" in text and "1 by the frozen reference, over 16 sequences" in text
     assert plan(replace(config, algorithm=AlgorithmConfig(minibatches=2)), micro_parts(config)).count("1 for old") == 1
     dynamic = replace(config, dynamic=DynamicConfig(enabled=True, budget=2.5))

@@ -59,6 +59,7 @@ class GraphedStep:
                 self._decoder.step(self._tokens, self._cache, width)
         torch.cuda.current_stream().wait_stream(side)
         graph = torch.cuda.CUDAGraph()
-        with torch.cuda.graph(graph):
+        # Judges of the stage before may work on this GPU in a thread of their own: only this thread's calls may not disturb the capture.
+        with torch.cuda.graph(graph, capture_error_mode="thread_local"):
             hidden = self._decoder.step(self._tokens, self._cache, width)
         return graph, hidden

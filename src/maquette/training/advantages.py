@@ -47,7 +47,7 @@ def mix(scores: Scores, stages: Sequence[StageSpec], *, group_size: int, mixing:
     """R_s: the weighted parts of each stage.
 
     `paper`: the sum of raw values; `standardised`: of each part's z-scores within its group, so that no judge with a wide
-    scale drowns the rest. A missing score stands at its group's mean: it moves no answer up or down. A failed answer's
+    scale drowns the rest (GDPO, 2601.05242). A missing score stands at its group's mean: it moves no answer up or down. A failed answer's
     parts hold their stated worst values and count in the statistics. Raises ValueError for an infinite score, by its name.
     """
     _refuse_infinite(scores)
@@ -61,7 +61,7 @@ def mix(scores: Scores, stages: Sequence[StageSpec], *, group_size: int, mixing:
 
 
 def returns(rewards: Float[Tensor, "a s"], from_next: Sequence[float]) -> Float64[Tensor, "a s"]:
-    """R̃_s = R_s + λ_s·R̃_{s+1}, from the last stage to the first; the last stage keeps its own."""
+    """R̃_s = R_s + λ_s·R̃_{s+1}, from the last stage to the first; the last keeps its own (Hi-GRPO, 2512.10949: two stages)."""
     flowed = rewards.double().clone()
     for s in range(flowed.shape[1] - 2, -1, -1):
         flowed[:, s] += from_next[s] * flowed[:, s + 1]
@@ -88,13 +88,14 @@ def normalise(rewards: Float[Tensor, "a ..."], *, group_size: int, kind: str) ->
 
 
 def group_advantage(groups: Float64[Tensor, "p g ..."]) -> Float64[Tensor, "p g ..."]:
-    """(R - mean)/(σ + 1e-4), σ of the population (GRPO, arXiv 2402.03300)."""
+    """(R - mean)/(σ + 1e-4), σ of the population (GRPO, arXiv 2402.03300, §4.1.2; Hi-GRPO, 2512.10949 eq. 10)."""
     return mean_advantage(groups) / (groups.std(1, keepdim=True, correction=0) + EPSILON)
 
 
 def mean_advantage(groups: Float64[Tensor, "p g ..."]) -> Float64[Tensor, "p g ..."]:
-    """R - mean (Dr.GRPO, arXiv 2503.20783)."""
-    return groups - groups.mean(1, keepdim=True)
+    """R - mean (Dr.GRPO, arXiv 2503.20783, §3.2)."""
+    from_first = groups - groups[:, :1]  # so that equals give 0 itself, where their mean is off by a rounding
+    return from_first - from_first.mean(1, keepdim=True)
 
 
 def leave_one_out(groups: Float64[Tensor, "p g ..."]) -> Float64[Tensor, "p g ..."]:
@@ -104,7 +105,7 @@ def leave_one_out(groups: Float64[Tensor, "p g ..."]) -> Float64[Tensor, "p g ..
 
 
 def rank_advantage(groups: Float64[Tensor, "p g ..."]) -> Float64[Tensor, "p g ..."]:
-    """Ranks spread over [-1, 1], ties shared."""
+    """(answers below - answers above)/(g - 1), in [-1, 1], ties shared: ours, for rewards whose scale says little."""
     below = (groups[:, :, None] > groups[:, None]).sum(2)
     above = (groups[:, :, None] < groups[:, None]).sum(2)
     return (below - above).double() / (groups.shape[1] - 1)

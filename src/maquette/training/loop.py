@@ -18,13 +18,24 @@ import yaml
 from jaxtyping import Float64
 from torch import Tensor
 
+from maquette.codec.hub import find_codec
 from maquette.config import Config
 from maquette.config_file import dump_config
 from maquette.generate import most_sampled
-from maquette.outputs import make_run_folder, write_text
+from maquette.outputs import keep_before, make_run_folder, write_text
+from maquette.policy.folders import find_model, weights_digest
 from maquette.policy.model import Policy
 from maquette.rewards.judges_file import read_judges
-from maquette.tracking import Stopwatch, Trackers, need_tracker, open_trackers, provenance, read_metrics, tell
+from maquette.runs import DATA
+from maquette.tracking import (
+    Stopwatch,
+    Trackers,
+    need_tracker,
+    open_trackers,
+    provenance,
+    read_metrics,
+    tell,
+)
 from maquette.training.advantages import mix, returns, stage_advantages
 from maquette.training.averaging import averaged
 from maquette.training.checkpoint import list_checkpoints, load_checkpoint, load_run, save_checkpoint
@@ -72,6 +83,7 @@ def run(config: Config, parts: Parts, out: Path) -> Path:
         parts.engine.load_weights(parts.policy.state_dict())  # an engine with weights of its own still has the start's
     settings = asdict(config)
     tracker = open_trackers(out, config.track, settings=settings, resume_at=start) if processes.first else Trackers(())
+    processes.first_does(lambda: keep_before(out / REFUSALS, start))
     with ExitStack() as stack:
         stack.callback(tracker.close)
         asked = stack.enter_context(stop_requests())
@@ -225,7 +237,7 @@ def check_folder(config: Config, out: Path, *, resume: bool) -> None:
         for what, now in _read_from(config).items():
             if _asked(before.get(what, now)) != _asked(now):
                 raise ValueError(
-                    f"The {what} of the run in {out} were {before[what]}, and are {now} now: a resumed run keeps them. "
+                    f"What the run in {out} read as its {what} was {before[what]}, and is {now} now: a resumed run keeps it. "
                     "Put the file back as it was, or begin a run of its own."
                 )
     elif resolved.exists():
@@ -241,8 +253,10 @@ def _asked(record: object) -> object:
 
 
 def _read_from(config: Config) -> dict[str, object]:
-    """What a run's files say, for its record: judges with their prompts' digests, and the digest of a prompt file."""
-    found: dict[str, object] = {}
+    """What a run's files say, for its record: digests of the start's and the codec's weights and of a prompt file, judges with theirs."""
+    codec = DATA / "codec" if config.codec == "tiny" else Path(find_codec(config.codec))
+    read = {"model": (config.model, find_model(config.model)), "codec": (config.codec, codec)}
+    found: dict[str, object] = {what: f"{name}, {weights_digest(path)}" for what, (name, path) in read.items()}
     if config.judges:
         found["judges"] = read_judges(Path(config.judges)).record()
     if Path(config.prompts).is_file():
@@ -252,9 +266,9 @@ def _read_from(config: Config) -> dict[str, object]:
 
 def _refuse_changes(before: dict[str, object], now: dict[str, object], out: Path) -> None:
     for key in before:
-        if key not in FREE_KEYS and before[key] != now[key]:
+        if key not in FREE_KEYS and before[key] != now.get(key):
             raise ValueError(
-                f"The run in {out} has {key} = {before[key]}, the config says {now[key]}: a resumed run keeps it. "
+                f"The run in {out} has {key} = {before[key]}, the config says {now.get(key, 'nothing of it')}: a resumed run keeps it. "
                 f"Only {', '.join(FREE_KEYS)} may change."
             )
 

@@ -99,7 +99,7 @@ def cispo_loss(inputs: LossInputs, counts: Denominators, settings: LossSettings)
 
 
 def raft_loss(inputs: LossInputs, counts: Denominators, settings: LossSettings) -> Float[Tensor, ""]:
-    """Likelihood of the chosen answers (RAFT, 2304.06767), meant for the advantage `best`: supervised tuning on one's own best."""
+    """Σ A·log π, the likelihood of the chosen answers (RAFT, 2304.06767), for the advantage `best`: tuning on one's own best."""
     return _total(inputs, settings, inputs.advantages * inputs.logprobs, token_mean(inputs, counts))
 
 
@@ -113,6 +113,14 @@ LOSSES: dict[str, Loss] = {
     "raft": raft_loss,
 }
 """By the name that `algorithm.loss` uses. Hi-GRPO is `dapo` over a chain of two stages."""
+CLIPS: dict[str, Literal["token", "sequence", "above", "none"]] = {
+    "gspo": "sequence",
+    "gspo-token": "sequence",
+    "cispo": "above",
+    "raft": "none",
+}
+"""What the log's `clip_fraction` counts, by loss: tokens whose own ratio (not named here), or whose sequence's, is beyond a bound that
+their advantage pushes to; every ratio that is too large; nothing."""
 
 
 def token_ratio(inputs: LossInputs) -> Float[Tensor, "n t"]:
@@ -152,17 +160,14 @@ def sequence_mean(inputs: LossInputs, counts: Denominators) -> Float[Tensor, "n 
 
 
 def clipped_tokens(name: str, inputs: LossInputs, settings: LossSettings) -> Float[Tensor, ""]:
-    """How many sampled tokens (a count) that loss clips: for most, those whose ratio is beyond a bound that their advantage pushes to.
-
-    GSPO's ratio is the sequence's; CISPO cuts every ratio that is too large; RAFT none.
-    """
-    if name == "raft":
+    """How many sampled tokens (a count) that loss clips, as `CLIPS` says."""
+    kind = CLIPS.get(name, "token")
+    if kind == "none":
         return torch.zeros(())
-    of_sequences = name in ("gspo", "gspo-token")
-    ratio = (sequence_log_ratio(inputs).exp() if of_sequences else token_ratio(inputs)).detach()
+    ratio = (sequence_log_ratio(inputs).exp() if kind == "sequence" else token_ratio(inputs)).detach()
     high, low = ratio > 1 + settings.clip_high, ratio < 1 - settings.clip_low
     push = inputs.advantages
-    out = high if name == "cispo" else (high & (push > 0)) | (low & (push < 0))
+    out = high if kind == "above" else (high & (push > 0)) | (low & (push < 0))
     return (out & inputs.sampled).sum().float()
 
 

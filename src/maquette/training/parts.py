@@ -13,6 +13,7 @@ from torch import nn
 from maquette.codec.voxel_codec import VoxelCodec
 from maquette.config import Config, PolicyConfig
 from maquette.gaussian_views import GaussianPainter, open_mesher
+from maquette.generate import reasoning_limit
 from maquette.policy.devices import check_device
 from maquette.policy.lockstep import LockstepEngine
 from maquette.policy.model import Policy, codec_of, open_policy, reference_of
@@ -140,9 +141,14 @@ def shared_by(config: Config, processes: Processes) -> None:
 
 
 def known_algorithm(config: Config) -> None:
-    """ValueError where the loss or the advantage has no function of that name."""
+    """ValueError where the loss or the advantage has no function of that name, or a return flows to reasoning that nobody asks for."""
     tables = {"loss": [*LOSSES, "none"], "advantage": list(ADVANTAGES)}
     for key, known in tables.items():
         name = getattr(config.algorithm, key)
         if name not in known:
             raise ValueError(f"algorithm.{key} is {name!r}; there are {', '.join(known)}.")
+    for stage in config.stages:
+        if stage.from_next and stage.from_next_on == "reasoning" and not reasoning_limit(stage):
+            raise ValueError(
+                f"Stage {stage.name} does not reason (instruction {stage.instruction}), so its from_next_on must be answer."
+            )

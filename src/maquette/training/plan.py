@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 
 from maquette.config import Config
 from maquette.config_file import dump_config
+from maquette.generate import most_sampled, reasoning_limit
 from maquette.policy.tokenizer import PolicyTokenizer
 from maquette.prompts.instructions import user_turn
 from maquette.training.parts import Parts
@@ -36,7 +37,7 @@ def plan(config: Config, parts: Parts) -> str:
     """The resolved config, then per step: sequences, tokens, model calls, pictures; then memory."""
     stages = plan_stages(config, parts.policy.tokenizer, parts.codec.codes_per_shape, parts.prompts)
     answers = config.prompts_per_step * config.group_size
-    trained = answers * sum(max(1, stage.reasoning) + stage.codes for stage in stages)
+    trained = answers * sum(most_sampled(stage, parts.codec.codes_per_shape) for stage in config.stages)
     passes = config.algorithm.updates_per_rollout
     old = 0 if passes * config.algorithm.minibatches == 1 else 1
     views = len(parts.cameras.eye)
@@ -72,8 +73,8 @@ def plan_stages(
         longest = max(len(tokenizer.chat(user_turn(prompt.text, stage.instruction))) for prompt in prompts)
         seen = sum(spent.get(what, 0) for what in stage.sees)
         rewards = tuple(name for name, weight in asdict(stage.rewards).items() if weight)
-        plans.append(StagePlan(stage.name, longest + seen, stage.max_reasoning, codes, rewards))
-        spent |= {f"{stage.name}.reasoning": stage.max_reasoning, f"{stage.name}.codes": codes + 2}
+        plans.append(StagePlan(stage.name, longest + seen, reasoning_limit(stage), codes, rewards))
+        spent |= {f"{stage.name}.reasoning": reasoning_limit(stage), f"{stage.name}.codes": codes + 2}
     return tuple(plans)
 
 
