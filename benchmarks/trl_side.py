@@ -59,6 +59,7 @@ def main(settings: dict) -> None:
         save_strategy="no",
         logging_strategy="no",
         disable_tqdm=True,
+        model_init_kwargs={"dtype": settings.get("weights", "float32")},
     )
     clock = Clock()
     rows = Dataset.from_list([{"prompt": text} for text in settings["prompts"] * (settings["updates"] + 1)])
