@@ -102,6 +102,7 @@ def summarise(systems: dict[str, list[Evaluation]]) -> dict[str, object]:
 def ship(config: Path, seed: int) -> None:
     """The policy of one seed as the package carries it, in bfloat16, with its card."""
     run, folder = RUNS / f"{config.stem}-{seed}", SHIPPED["tiny-rl"]
+    record = provenance(f"python benchmarks/rl.py --ship {seed}")  # before the weights change the checkout
     resolved, lines = load_config(run / "config.yaml"), read_metrics(run / "metrics.jsonl")
     load_policy(str(run / "policy")).save(folder, torch.bfloat16)
     measured = json.loads((RESULTS / "rl.json").read_text())
@@ -124,7 +125,7 @@ def ship(config: Path, seed: int) -> None:
             if "difference" in row
         },
         "suite": measured["suite"],
-        **provenance(f"python benchmarks/rl.py --ship {seed}"),
+        **record,
     }
     (folder / "card.json").write_text(json.dumps(card, indent=1) + "\n")
 
