@@ -1,7 +1,8 @@
 """A micro run that is killed again and again: `python -m tests.training.killable FOLDER PROCESSES ORDERS`.
 
 Every order is `PLACE:STEP:DELAY:RANK`: that process gets SIGKILL when it has come to PLACE in step STEP or later, DELAY seconds in (in
-`checkpoint`: at the DELAY-th thing that it does to the file system there). Then the run goes on, at last without an order. Everything
+`checkpoint`: at the DELAY-th thing that it does to the file system there; in `bytes`: DELAY seconds after a checkpoint's folder is
+made, by another process, since what writes the bytes lets no thread of this one in). Then the run goes on, at last without an order. Everything
 is imported once: this process forks those that run. One JSON line says how each of them ended.
 """
 
@@ -97,9 +98,23 @@ def go_on(folder: Path, processes: Processes, order: Order | None) -> None:
     engine.begins = lambda: comes_to("rollout")
     # decoding does not go through `forward`, so this is the update
     parts.policy.register_forward_pre_hook(lambda *_: comes_to("update"))
-    if order and order.place == "checkpoint" and order.rank == processes.rank:
-        watch_files(order)
+    if order and order.place in ("checkpoint", "bytes") and order.rank == processes.rank:
+        (watch_files if order.place == "checkpoint" else watch_bytes)(order)
     run(config, replace(parts, engine=engine, processes=processes), folder)
+
+
+def watch_bytes(order: Order) -> None:
+    """Dies some time after the folder of a checkpoint is made."""
+
+    def hook(event: str, arguments: tuple[object, ...]) -> None:
+        if event == "os.mkdir" and f".partial-{order.step + 1:06d}" in str(arguments[0]):
+            victim = os.getpid()
+            if os.fork() == 0:
+                time.sleep(order.delay)
+                os.kill(victim, signal.SIGKILL)
+                os._exit(0)
+
+    sys.addaudithook(hook)
 
 
 def watch_files(order: Order) -> None:

@@ -68,3 +68,9 @@ def test_many_kills_change_nothing(tmp_path: Path, count: int, seed: int):
 def test_a_kill_at_every_touch_of_a_checkpoint_changes_nothing(tmp_path: Path):
     # made, written, synced, renamed, older ones removed: ten things, a kill before each
     kill_and_compare(tmp_path, 1, [Order("checkpoint", event, event) for event in range(10)])
+
+
+@pytest.mark.slow
+def test_a_kill_while_a_checkpoint_s_bytes_are_written_changes_nothing(tmp_path: Path):
+    # from before the first byte to after the rename, a fraction of a millisecond apart
+    kill_and_compare(tmp_path, 1, [Order("bytes", step, step * 0.0005) for step in range(10)])
