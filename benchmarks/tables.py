@@ -161,7 +161,8 @@ def gpu_rows() -> list[str]:
         f"each {size['reasoning']} + {size['codes']} tokens "
         f"| {rollout['seconds']:.1f} s, {rollout['tokens_per_second']} tokens/s, {rollout['share_of_bound']:.0%} of the bandwidth bound, "
         f"{rollout['peak_gib']:.0f} GiB; `generate`, {size['generate_tokens']} tokens each: {peers} tokens/s | gpu.py |",
-        f"| the same, a LoRA update over {update['sequences']} sequences of the second stage, {update['tokens']} tokens, without the divergence "
+        f"| the same, a LoRA update over {update['sequences']} sequences of the second stage, {update['tokens']} tokens, "
+        f"without the divergence "
         f"| {update['seconds']:.1f} s, {update['share_of_bound']:.0%} of the bound by products, {update['peak_gib']:.0f} GiB | gpu.py |",
     ]
 

@@ -2,8 +2,8 @@
 
 Every order is `PLACE:STEP:DELAY:RANK`: that process gets SIGKILL when it has come to PLACE in step STEP or later, DELAY seconds in (in
 `checkpoint`: at the DELAY-th thing that it does to the file system there; in `bytes`: DELAY seconds after a checkpoint's folder is
-made, by another process, since what writes the bytes lets no thread of this one in). Then the run goes on, at last without an order. Everything
-is imported once: this process forks those that run. One JSON line says how each of them ended.
+made, by another process, since what writes the bytes lets no thread of this one in). Then the run goes on, at last without an order.
+Everything is imported once: this process forks those that run. One JSON line says how each of them ended.
 """
 
 from __future__ import annotations
