@@ -108,6 +108,15 @@ class Voxels:
         return self.occupancy.shape[-1]
 
 
+def check_rows(name: str, vertices: int, faces: Int[np.ndarray, "F 3"], color: np.ndarray | None) -> None:
+    """What `Mesh.check` asks of a mesh that is still in parts."""
+    if len(faces) and not 0 <= faces.min() <= faces.max() < vertices:
+        worst = int(faces.max() if faces.max() >= vertices else faces.min())
+        raise ValueError(f"{name} has {vertices} vertices but a face names vertex {worst}.")
+    if color is not None and color.shape != (vertices, 3):
+        raise ValueError(f"{name} has {vertices} vertices but colours of shape {list(color.shape)}.")
+
+
 @dataclass(frozen=True)
 class Mesh:
     """One triangle mesh. `color` is per vertex; None is unpainted (drawn grey)."""
@@ -115,6 +124,10 @@ class Mesh:
     vertices: Float32[np.ndarray, "V 3"]
     faces: Int[np.ndarray, "F 3"]
     color: Float32[np.ndarray, "V 3"] | None = None
+
+    def check(self, name: str) -> None:
+        """ValueError where a face names a vertex that is not there, or colours are not one a vertex: compiled loops do not look."""
+        check_rows(name, len(self.vertices), self.faces, self.color)
 
 
 @dataclass(frozen=True)

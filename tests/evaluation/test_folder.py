@@ -94,6 +94,19 @@ def test_every_prompt_has_a_row_and_a_broken_file_is_a_counted_failure(measured)
     assert repr(load_evaluation(out)) == repr(evaluation)
 
 
+def test_a_mesh_whose_faces_name_no_vertices_is_a_failed_answer_too(evaluators, tmp_path: Path):
+    write_mesh(mesh_of(SHAPES[0]), tmp_path / "p0.glb")
+    data = (tmp_path / "p0.glb").read_bytes()
+    assert data.count(b'"componentType":5125') == 1
+    (tmp_path / "p1.glb").write_bytes(data.replace(b'"componentType":5125', b'"componentType":5122'))
+    done = evaluate(
+        folder_system(tmp_path, PROMPTS[:2]), PROMPTS[:2], name="signed", suite="two", references=references(),
+        evaluators=evaluators, out=tmp_path / "e",
+    )  # fmt: skip
+    assert [r.failed for r in done.objects] == [False, True]
+    assert "p1.glb has vertex indices that are not unsigned" in done.objects[1].fault
+
+
 def test_shapes_are_compared_at_one_size_whatever_their_file_s(measured):
     evaluation, _ = measured
     for row in evaluation.objects[:5]:

@@ -157,6 +157,10 @@ def test_broken_meshes_do_not_break_the_renderer():
     huge = replace(soup(4), vertices=soup(4).vertices * np.float32(1e30))
     views = render([nan, huge], CAMERAS["trellis-4"], size=32, antialias=True)
     assert np.isfinite(views.depth).all() and np.isfinite(views.normal).all()
+    pale = soup(0)
+    object.__setattr__(pale, "color", np.zeros((1, 3), np.float32))  # beartype would refuse it as it is made
+    with pytest.raises(ValueError, match=r"Mesh 1 has 30 vertices but colours of shape \[1, 3\]"):
+        render([EMPTY, pale], CAMERAS["maquette-6"], size=8)
     with pytest.raises(ValueError, match="has 30 vertices but a face names vertex 30"):
         render([replace(soup(5), faces=np.int32([[0, 1, 30]]))], CAMERAS["front-3q"], size=8)
 

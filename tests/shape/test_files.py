@@ -300,6 +300,89 @@ def test_hostile_gltf(tmp_path):
     refuses(tmp_path / "deep.gltf", "no readable glTF")
 
 
+def accessor(index: int, **changes: Any) -> list[dict[str, Any]]:
+    """The square's accessors, one of them changed; a fourth holds one vertex colour."""
+    accessors = [
+        {"bufferView": 0, "componentType": 5126, "count": 4, "type": "VEC3"},
+        {"bufferView": 1, "componentType": 5123, "count": 6, "type": "SCALAR"},
+        {"bufferView": 2, "componentType": 5126, "count": 4, "type": "VEC2"},
+        {"bufferView": 0, "componentType": 5126, "count": 1, "type": "VEC3"},
+    ]
+    accessors[index] |= changes
+    return accessors
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"componentType": 5120, "count": 12}, "unsigned whole numbers"),
+        ({"componentType": 5122}, "unsigned whole numbers"),
+        ({"componentType": 5126, "count": 3}, "unsigned whole numbers"),
+        ({"normalized": True}, "unsigned whole numbers"),
+        ({"type": "VEC2", "count": 3}, "unsigned whole numbers"),
+        ({"bufferView": 2}, "a face names vertex"),
+    ],
+)
+def test_gltf_indices_are_unsigned_and_within_the_vertices(tmp_path, changes, words):
+    refuses(gltf(tmp_path, accessors=accessor(1, **changes)), words)
+
+
+def test_gltf_sparse_indices_are_unsigned(tmp_path):
+    sparse = {"count": 1, "indices": {"bufferView": 1, "componentType": 5122}, "values": {"bufferView": 0}}
+    refuses(gltf(tmp_path, accessors=accessor(0, sparse=sparse)), "sparse indices")
+
+
+def test_gltf_colours_and_texture_coordinates_are_one_a_vertex(tmp_path):
+    colored = [{"primitives": [{"attributes": {"POSITION": 0, "COLOR_0": 3}, "indices": 1}]}]
+    refuses(gltf(tmp_path, meshes=colored, accessors=accessor(0)), "4 vertices but colours of shape [1, 3]")
+    scalar = accessor(3, type="SCALAR", count=4)
+    refuses(gltf(tmp_path, meshes=colored, accessors=scalar), "4 vertices but colours of shape [4, 1]")
+    textured = [{"pbrMetallicRoughness": {"baseColorTexture": {"index": 0}}}]
+    short = accessor(2, count=3)
+    refuses(gltf(tmp_path, materials=textured, accessors=short), "4 vertices but texture coordinates of shape [3, 2]")
+
+
+@pytest.mark.parametrize(
+    ("factor", "words"),
+    [
+        ([1, 0], "2 numbers"),
+        ([], "0 numbers"),
+        ([None, 1, 1, 1], "finite"),
+        ([1e999, 1, 1], "finite"),
+        (None, "damaged"),
+    ],
+)
+def test_gltf_base_colours_are_three_finite_numbers(tmp_path, factor, words):
+    refuses(gltf(tmp_path, materials=[{"pbrMetallicRoughness": {"baseColorFactor": factor}}]), words)
+    gloss = {"KHR_materials_pbrSpecularGlossiness": {"diffuseFactor": factor}}
+    refuses(gltf(tmp_path, materials=[{"extensions": gloss}]), words)
+
+
+ASCII_STL = "solid it\n{}endsolid it\n"
+FACET = "facet normal 0 0 1\nouter loop\nvertex 0 0 0\nvertex 1 0 0\nvertex 0 1 0\nendloop\nendfacet\n"
+
+
+def test_an_ascii_stl_may_begin_with_white_space(tmp_path, monkeypatch):
+    path = tmp_path / "a.stl"
+    path.write_text("\n \t" + ASCII_STL.format(FACET))
+    assert len(read_mesh(path).faces) == 1
+    path.write_text("\n" + ASCII_STL.format("facet\n"))  # shorter than a binary file's header
+    refuses(path)
+    monkeypatch.setattr(limits, "MAX_FACES", 7)
+    path.write_text("\n" + ASCII_STL.format(FACET * 8))
+    refuses(path, "8 faces, the limit is 7")
+
+
+def test_a_binary_stl_whose_header_says_solid_is_counted_by_its_header(tmp_path, shape, monkeypatch):
+    path = tmp_path / "a.stl"
+    write_mesh(shape, path)
+    path.write_bytes(b"solid by some exporter".ljust(80, b"\0") + path.read_bytes()[80:])
+    assert len(read_mesh(path).faces) == len(shape.faces)
+    monkeypatch.setattr(limits, "MAX_FACES", 7)
+    monkeypatch.setattr(files, "_by_trimesh", lambda *_: pytest.fail("it was read before it was counted"))
+    refuses(path, f"{len(shape.faces)} faces, the limit is 7")
+
+
 def test_what_cannot_be_written_says_why(tmp_path, shape):
     with pytest.raises(ValueError, match=r"'\.fbx'; meshes are written as \.glb, \.obj, \.ply, \.stl"):
         write_mesh(shape, tmp_path / "a.fbx")

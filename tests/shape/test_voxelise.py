@@ -172,6 +172,13 @@ def test_what_cannot_be_voxelised_says_why():
         voxelise_surface(Mesh(flat.vertices, np.zeros((0, 3), np.int32)), 8)
     with pytest.raises(ValueError, match="1 of the mesh's 3 vertices are not finite"):
         voxelise_surface(Mesh(np.float32([[0, 0, 0], [1, 0, 0], [np.nan, 0, 0]]), np.int32([[0, 1, 2]])), 8)
+    triangle = np.eye(3, dtype=np.float32)
+    with pytest.raises(ValueError, match="The mesh has 3 vertices but a face names vertex -1"):
+        voxelise_surface(Mesh(triangle, np.int32([[0, 1, -1]])), 8)
+    pale = Mesh(triangle, np.int32([[0, 1, 2]]), triangle)
+    object.__setattr__(pale, "color", triangle[:1])  # beartype would refuse it as it is made
+    with pytest.raises(ValueError, match=r"The mesh has 3 vertices but colours of shape \[1, 3\]"):
+        voxelise_surface(pale, 8)
 
 
 def main() -> None:

@@ -35,7 +35,7 @@ def render(
 
     Both sides of a face are drawn, its normal turned to the viewer. With `antialias` four samples a pixel: colours are
     their mean, normals the mean of those that hit, depth the nearest, mask whether any hit. Faces that reach behind a
-    camera are left out. Raises ValueError where a face names a vertex that is not there.
+    camera are left out. Raises ValueError where a face names a vertex that is not there, or colours are not one a vertex.
     """
     vertices, faces, colors, vertex_start, face_start = pack(meshes, paint)
     normals = vertex_normals(vertices, faces, vertex_start, face_start)
@@ -67,9 +67,7 @@ def render(
 def pack(meshes: Sequence[Mesh], paint: Paint) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """All meshes end to end: vertices, faces (their own numbering), colours, and where each mesh starts in both."""
     for i, mesh in enumerate(meshes):
-        if len(mesh.faces) and not 0 <= mesh.faces.min() <= mesh.faces.max() < len(mesh.vertices):
-            worst = int(mesh.faces.max() if mesh.faces.max() >= len(mesh.vertices) else mesh.faces.min())
-            raise ValueError(f"Mesh {i} has {len(mesh.vertices)} vertices but a face names vertex {worst}.")
+        mesh.check(f"Mesh {i}")
     vertices = [np.zeros((0, 3), np.float32), *(m.vertices for m in meshes)]
     faces = [np.zeros((0, 3), np.int32), *(m.faces.astype(np.int32) for m in meshes)]
     colors = [np.zeros((0, 3), np.float32), *(base_color(m, paint) for m in meshes)]

@@ -10,7 +10,7 @@ import io
 import re
 import struct
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
@@ -121,7 +121,7 @@ def _primitives(path: Path) -> list[Primitive]:
     except MALFORMED as error:
         if isinstance(error, ValueError) and str(error).startswith((path.name, "A texture of")):
             raise
-        why = " ".join(str(error).split())[:120] or "no reason given"
+        why = " ".join(str(error).split())[:120].rstrip(".") or "no reason given"
         raise ValueError(f"{path.name} is damaged or truncated: {type(error).__name__}: {why}.") from error
 
 
@@ -134,7 +134,7 @@ def _kind(data: bytes) -> str:
         return ".ply"
     if start[:1] == b"{":
         return ".gltf"
-    if len(data) >= 84 and len(data) == 84 + 50 * struct.unpack_from("<I", data, 80)[0]:
+    if _is_binary_stl(data):
         return ".stl"
     if start[:5] == b"solid" and b"facet" in data[:4096]:
         return ".stl"
@@ -145,13 +145,18 @@ def _kind(data: bytes) -> str:
     return ".stl" if len(data) >= 84 and b"\0" in data[:4096] and start[:5] == b"solid" else ""
 
 
+def _is_binary_stl(data: bytes) -> bool:
+    """Whether the length is what the count in the header asks for; the header's text may be "solid" as well."""
+    return len(data) >= 84 and len(data) == 84 + 50 * struct.unpack_from("<I", data, 80)[0]
+
+
 def _stated_faces(data: bytes, suffix: str) -> int:
     """How many faces the file says or seems to hold."""
     if suffix == ".ply":
         stated = re.search(rb"element\s+face\s+(\d+)", data[:65536])
         return int(stated.group(1)) if stated else 0
     if suffix == ".stl":
-        return data.count(b"endfacet") if data[:5] == b"solid" else struct.unpack_from("<I", data, 80)[0]
+        return struct.unpack_from("<I", data, 80)[0] if _is_binary_stl(data) else data.count(b"endfacet")
     return data.count(b"\nf ")
 
 
@@ -183,9 +188,7 @@ def _from_trimesh(geometry: trimesh.Trimesh, world: np.ndarray, name: str) -> Pr
 
     vertices = np.asarray(geometry.vertices) @ world[:3, :3].T + world[:3, 3]
     faces = np.asarray(geometry.faces)
-    visual: Any = geometry.visual
-    if len(faces) and not 0 <= faces.min() <= faces.max() < len(vertices):
-        raise ValueError(f"a face names vertex {faces.max()} of {len(vertices)}")
+    plain, visual = Primitive(name, vertices, faces), cast(Any, geometry.visual)
     if isinstance(visual, ColorVisuals):
         if visual.kind == "face":
             vertices, faces = vertices[faces.reshape(-1)], np.arange(3 * len(faces)).reshape(-1, 3)
@@ -195,10 +198,10 @@ def _from_trimesh(geometry: trimesh.Trimesh, world: np.ndarray, name: str) -> Pr
         return Primitive(name, vertices, faces, color=None if colors is None else to_linear(colors / 255.0))
     material: Any = visual.material.to_pbr() if isinstance(visual.material, SimpleMaterial) else None
     if material is None:
-        return Primitive(name, vertices, faces)
+        return plain
     picture = material.baseColorTexture
     if picture is not None and np.array_equal(picture, np.asarray(empty_material().image)):
-        return Primitive(name, vertices, faces)  # trimesh's own grey, for texture coordinates without a picture
+        return plain  # trimesh's own grey, for texture coordinates without a picture
     # OBJ's diffuse colour is on the screen's scale, not the light's; under a picture exporters leave it at grey.
     factor = np.ones(3) if picture is not None else to_linear(np.asarray(material.baseColorFactor[:3]) / 255.0)
     uv = None if visual.uv is None else np.stack([visual.uv[:, 0], 1 - visual.uv[:, 1]], axis=1)

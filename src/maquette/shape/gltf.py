@@ -15,6 +15,7 @@ import numpy as np
 from PIL import Image
 
 from maquette.shape.limits import MAX_PIXELS, check_faces
+from maquette.types import check_rows
 
 Tree = dict[str, Any]
 
@@ -41,6 +42,18 @@ class Primitive:
     """The material's base colour [3] in linear light; None where there is no material"""
     color: np.ndarray | None = None
     """Vertex colours [V 3] in linear light"""
+
+    def __post_init__(self) -> None:
+        """ValueError where the arrays do not fit together, or a colour is not finite."""
+        check_rows("it", len(self.vertices), self.faces, self.color)
+        if self.uv is not None and self.uv.shape != (len(self.vertices), 2):
+            raise ValueError(
+                f"it has {len(self.vertices)} vertices but texture coordinates of shape {list(self.uv.shape)}."
+            )
+        if self.factor is not None and self.factor.shape != (3,):
+            raise ValueError(f"a material's base colour has {self.factor.size} numbers, not 3.")
+        if not all(np.isfinite(paint).all() for paint in (self.factor, self.color) if paint is not None):
+            raise ValueError("a colour of it is not finite numbers.")
 
 
 def read_gltf(data: bytes, path: Path) -> list[Primitive]:
@@ -124,15 +137,22 @@ class _Reader:
         self.faces += count // 3 if part.get("mode", TRIANGLES) == TRIANGLES else max(count - 2, 0)
         check_faces(self.faces, self.path)
         vertices = self.accessor(attributes["POSITION"]).astype(np.float64) @ world[:3, :3].T + world[:3, 3]
-        order = self.accessor(part["indices"])[:, 0] if "indices" in part else np.arange(len(vertices))
-        faces = _triangles(order.astype(np.int64), part.get("mode", TRIANGLES))
-        if len(faces) and faces.max() >= len(vertices):
-            raise ValueError(f"{self.path.name} has {len(vertices)} vertices but a face names vertex {faces.max()}.")
+        order = self._indices(part["indices"]) if "indices" in part else np.arange(len(vertices))
+        faces = _triangles(order, part.get("mode", TRIANGLES))
         if np.linalg.det(world[:3, :3]) < 0:
             faces = faces[:, ::-1]
         color = self.accessor(attributes["COLOR_0"])[:, :3] if "COLOR_0" in attributes else None
         factor, uv, image = self._material(material, attributes)
         return Primitive(name, vertices, faces, uv, image, factor, color)
+
+    def _indices(self, accessor: int) -> np.ndarray:
+        """Vertex numbers [n]; what is signed, or a fraction, is none."""
+        values = self.accessor(accessor)
+        if values.dtype.kind != "u" or values.shape[1] != 1:
+            raise ValueError(
+                f"{self.path.name} has vertex indices that are not unsigned whole numbers: accessor {accessor}."
+            )
+        return values[:, 0].astype(np.int64)
 
     def _material(
         self, material: Tree | None, attributes: Tree
@@ -207,6 +227,8 @@ class _Reader:
         if "sparse" in entry:
             values, sparse = values.copy(), entry["sparse"]
             where = np.dtype(COMPONENTS[sparse["indices"]["componentType"]])
+            if where.kind != "u":
+                raise ValueError(f"{self.path.name} has sparse indices that are not unsigned whole numbers.")
             places = self.view(sparse["indices"]["bufferView"])[sparse["indices"].get("byteOffset", 0) :]
             news = self.view(sparse["values"]["bufferView"])[sparse["values"].get("byteOffset", 0) :]
             chosen = np.frombuffer(places, where, sparse["count"])

@@ -32,7 +32,7 @@ EDGE = 0.5 - 1e-6
 def voxelise_surface(mesh: Mesh, resolution: int, convention: Convention = "centred") -> Voxels:
     """The voxels that the mesh's triangles touch, with the colour of their nearest point where the mesh has colours.
 
-    Raises ValueError for a mesh without faces, without extent, or with vertices that are not finite.
+    Raises ValueError for a mesh without faces or extent, with vertices that are not finite, or whose arrays do not fit together.
     """
     vertices = placed(mesh, convention)
     faces = np.ascontiguousarray(mesh.faces, np.int64)
@@ -60,6 +60,7 @@ def placed(mesh: Mesh, convention: Convention) -> Float64[np.ndarray, "V 3"]:
     """The vertices within ±(0.5 - 1e-6); those of "shapellm" and "3dgen-r1" are y-up, as in the file."""
     if not len(mesh.faces):
         raise ValueError("The mesh has no faces: there is nothing to voxelise.")
+    mesh.check("The mesh")
     vertices = mesh.vertices.astype(np.float64)
     if not np.isfinite(vertices).all():
         broken = int((~np.isfinite(vertices).all(axis=1)).sum())
