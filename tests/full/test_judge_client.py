@@ -82,13 +82,33 @@ def test_a_judge_that_stalls_or_drips_is_left_after_the_time_out(fault: str):
 @pytest.mark.parametrize(("fault", "kept"), [("maybe", "maybe"), (REFUSAL, "I would rather not."), (GARBAGE, "hello")])
 def test_lasting_nonsense_is_missing_and_its_words_are_kept(fault: str, kept: str):
     with judge(lambda body, number: fault) as server:
-        asked = client(server.address)
+        asked = client(server.address, retries=4, backoff=60.0)  # a pause would outlast the test
         (found,) = asked.ask(questions(1))
         assert found.value is None and kept in found.text and server.address in found.missing
-        assert len(server.requests) == 3
+        assert len(server.requests) == 2  # the same words would come a third time
         assert asked.take()["missing"] == 1
         (refused,) = asked.refusals()  # kept until somebody writes them down
         assert kept in refused.text and server.address in refused.why and asked.refusals() == []
+
+
+def test_nonsense_and_a_fault_of_the_wire_are_counted_apart():
+    said = {0: "maybe", 1: 500, 2: "maybe", 3: "4"}
+    with judge(lambda body, number: said[number]) as server:
+        assert client(server.address, retries=4).ask(questions(1))[0].value is None and len(server.requests) == 3
+    with judge(lambda body, number: 500 if number < 2 else said[3]) as server:
+        assert client(server.address).ask(questions(1))[0].value == {"score": 4.0} and len(server.requests) == 3
+
+
+def test_who_waits_to_ask_again_holds_no_slot():
+    def reply(body: dict, number: int) -> object:
+        return 500 if number == 0 else "4"
+
+    with judge(reply) as server:
+        asked = client(server.address, concurrency=1, backoff=1.0)
+        found = asked.ask(questions(2))
+    assert all(answer.value == {"score": 4.0} for answer in found) and server.most == 1
+    order = [body["messages"][-1]["content"][-1]["text"] for body in server.requests]
+    assert order[0] == order[2] != order[1]  # the other question was asked during the pause
 
 
 def closed_port() -> str:

@@ -242,6 +242,33 @@ def test_numbers_out_of_range_and_booleans_are_no_answers():
         load_prompt("judge_category").parse('{"shown": "", "asked": "", "match": 0.5}')
 
 
+def test_true_and_false_are_whole_marks():
+    category, parts = load_prompt("judge_category"), load_prompt("judge_parts")
+    for said, mark in ((True, 1.0), (False, 0.0)):
+        assert category.parse(json.dumps({"shown": "", "asked": "", "match": said}))["score"] == mark
+        found = parts.parse(json.dumps({"parts": [{"name": "leg", "exists": said, "completeness": 0.5}]}))["parts"]
+        assert isinstance(found, list) and found[0]["exists"] == mark
+    with pytest.raises(ValueError, match="count"):
+        load_prompt("list_parts").parse('{"parts": [{"name": "leg", "count": true}]}')
+
+
+@pytest.mark.parametrize(("written", "mark"), [(0.98, 1.0), (5.003, 5.0), (4.98, 4.98), (5.06, None), (0.94, None)])
+def test_marks_a_hair_outside_their_range_are_its_end(written: float, mark: float | None):
+    prompt = load_prompt("unified")
+    if mark is None:
+        with pytest.raises(ValueError, match="1 to 5"):
+            prompt.parse(acs(written, 2, 3))
+    else:
+        assert prompt.parse(acs(written, 2, 3))["score"] == pytest.approx(mark + 5)
+
+
+@pytest.mark.parametrize("line", ["**{}**: 4", "**{}:** 4", "**{}** : **4**", "{}: 4", "* {}: 4.0"])
+def test_a_mark_is_read_in_whatever_bold(line: str):
+    prompt = load_prompt("unified_think")
+    (rule,) = (rule for rule in prompt.fields.values() if "line" in rule)
+    assert prompt.parse("I see a chair.\n" + line.format(rule["line"]))["score"] == 4.0
+
+
 def test_braces_in_a_request_stay_text():
     assert "[a {views} cube]" in load_prompt("unified").say(prompt="a {views} cube", views=6)
 

@@ -12,7 +12,7 @@ import os
 import random
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from http.client import HTTPException
@@ -20,11 +20,8 @@ from pathlib import Path
 
 from maquette.posting import RETRIED, TooLong, first_words, post
 from maquette.rewards.judge_cache import JudgeCache
+from maquette.rewards.judge_faults import NotAny, NotThis, Parser, Unreadable, Value, read
 from maquette.rewards.judge_ledger import Ledger, Refused
-
-Value = dict[str, object]
-Parser = Callable[[str], Value]
-"""Takes the judge's text; ValueError where it is no answer to the question."""
 
 LONGEST_WAIT = 30.0
 OWN_FAULT = (400, 413, 422)
@@ -50,7 +47,7 @@ class JudgeSettings:
     timeout: float = 120.0
     """Seconds for one answer, from the first byte sent to the last one read."""
     retries: int = 4
-    """Further tries after the first."""
+    """Further tries after the first; of an answer that cannot be read at most one."""
     backoff: float = 1.0
     """Seconds before the first retry; doubled each time, times a random number from 0.5 to 1.5."""
     concurrency: int = 32
@@ -115,7 +112,8 @@ class JudgeClient:
     def ask(self, questions: Sequence[Question]) -> list[Answer]:
         """Raises `JudgeGone` where nobody answers any more, or every question is refused."""
         begun = time.perf_counter()
-        with ThreadPoolExecutor(min(self.settings.concurrency, max(1, len(questions)))) as pool:
+        # more threads than slots: whoever waits to ask again holds no slot, and keeps no other question back
+        with ThreadPoolExecutor(min(2 * self.settings.concurrency, max(1, len(questions)))) as pool:
             answers = list(pool.map(self._one, questions))
         refused = [answer for answer in answers if answer.refused]
         with self._lock:
@@ -144,8 +142,7 @@ class JudgeClient:
             with self._lock:
                 self.ledger.asked, self.ledger.cached = self.ledger.asked + 1, self.ledger.cached + 1
             return known
-        with self._slots:
-            answer = self._tried(body, question)
+        answer = self._tried(body, question)
         with self._lock:
             self.ledger.asked += 1
             self._answered = self._answered or not answer.refused
@@ -167,26 +164,33 @@ class JudgeClient:
             return None
 
     def _tried(self, body: bytes, question: Question) -> Answer:
-        """The first readable answer; missing where words came that could not be read, gone where none ever came."""
-        last, heard, avoid = "", "", ""
+        """The first readable answer; missing where words came that could not be read, gone where none ever came.
+
+        At temperature 0 the same words come again: what cannot be read is asked once more and no oftener, and without a pause.
+        """
+        last, heard, failed = "", "", ""
         for attempt in range(self.settings.retries + 1):
             if attempt:
-                self._wait(attempt)
-            address = self._borrow(avoid)
-            try:
-                text = self._post(address, body)
-                return Answer(read(text, question.parse), text)
-            except _NotThis as error:
-                return Answer(None, error.text, f"{address}: {error}", refused=error.by_server)
-            except _NotAny as error:
-                raise JudgeGone(f"The judge at {address} refuses the request: {error}.") from error
-            except (OSError, HTTPException) as error:
-                last, avoid = f"{address}: {error or type(error).__name__}", address
-            except Unreadable as error:
-                last, heard = f"{address}: {error}", error.text or heard or str(error)
-            finally:
-                with self._lock:
-                    self._load[address] -= 1
+                self._pause(attempt if failed else 0)
+            with self._slots:
+                address = self._borrow(failed)
+                try:
+                    text = self._post(address, body)
+                    return Answer(read(text, question.parse), text)
+                except NotThis as error:
+                    return Answer(None, error.text, f"{address}: {error}", refused=error.by_server)
+                except NotAny as error:
+                    raise JudgeGone(f"The judge at {address} refuses the request: {error}.") from error
+                except (OSError, HTTPException) as error:
+                    last, failed = f"{address}: {error or type(error).__name__}", address
+                except Unreadable as error:
+                    again, last, failed = bool(heard), f"{address}: {error}", ""
+                    heard = error.text or heard or str(error)
+                    if again:
+                        break
+                finally:
+                    with self._lock:
+                        self._load[address] -= 1
         if heard or self.settings.when_gone == "go-on":
             return Answer(None, heard, last)
         raise JudgeGone(
@@ -194,11 +198,13 @@ class JudgeClient:
             "Start it and go on with --resume, or set when_gone: go-on in the judges file."
         )
 
-    def _wait(self, attempt: int) -> None:
+    def _pause(self, attempt: int) -> None:
+        """Before a question is asked again; none for an attempt of 0."""
         with self._lock:
             self.ledger.retried += 1
             jitter = self._random.uniform(0.5, 1.5)
-        time.sleep(min(LONGEST_WAIT, self.settings.backoff * 2 ** (attempt - 1) * jitter))
+        if attempt:
+            time.sleep(min(LONGEST_WAIT, self.settings.backoff * 2 ** (attempt - 1) * jitter))
 
     def _borrow(self, avoid: str) -> str:
         """The address with the fewest questions under way, another than the one that just failed where there is one."""
@@ -224,9 +230,9 @@ class JudgeClient:
         if status in RETRIED:
             raise HTTPException(f"status {status}: {first_words(raw)}")
         if status in OWN_FAULT:
-            raise _NotThis(f"status {status}: {first_words(raw)}", first_words(raw), by_server=True)
+            raise NotThis(f"status {status}: {first_words(raw)}", first_words(raw), by_server=True)
         if status != 200:
-            raise _NotAny(f"status {status}: {first_words(raw)}")
+            raise NotAny(f"status {status}: {first_words(raw)}")
         try:
             reply = json.loads(raw)
             choice = reply["choices"][0]
@@ -241,36 +247,8 @@ class JudgeClient:
         if not isinstance(text, str) or not text.strip():
             raise Unreadable("is a refusal or empty", str(message.get("refusal") or "(empty)"))
         if ended == "length":  # what is cut off may still read as numbers, and would be cut off again
-            raise _NotThis(f"the answer is cut off at max_tokens = {self.settings.max_tokens}: {text[-200:]!r}", text)
+            raise NotThis(f"the answer is cut off at max_tokens = {self.settings.max_tokens}: {text[-200:]!r}", text)
         return text
-
-
-class Unreadable(ValueError):
-    """A reply that answers no question; `text` are its words."""
-
-    def __init__(self, why: str, text: str) -> None:
-        super().__init__(f"the reply {why}: {text[:200]!r}")
-        self.text = text
-
-
-def read(text: str, parse: Parser) -> Value:
-    """The value that a judge's text stands for; `Unreadable` keeps the text of one that stands for none."""
-    try:
-        return parse(text)
-    except ValueError as error:
-        raise Unreadable(str(error), text) from error
-
-
-class _NotThis(Exception):
-    """This question gets no answer, however often it is asked; `text` are the judge's words."""
-
-    def __init__(self, why: str, text: str, by_server: bool = False) -> None:
-        super().__init__(why)
-        self.text, self.by_server = text, by_server
-
-
-class _NotAny(Exception):
-    """The server understood and will not, whatever is asked."""
 
 
 def request_body(question: Question, settings: JudgeSettings) -> bytes:

@@ -1,7 +1,8 @@
 """What judges are asked and how their answers are read: YAML files under data/judge-prompts, each with a version.
 
 A field of an answer is a number in a range, a text (kept, not scored), or a list of parts. Answers come as JSON or as
-`Name (1-5): 3.2` lines; either is read strictly: what is missing, out of range or no number is no answer.
+`Name (1-5): 3.2` lines; either is read strictly: what is missing, out of range or no number is no answer. Two looks of one mark are
+taken for it: true and false for a whole 0 or 1, and a number a hair outside its range, as models write that regress to 15 digits.
 """
 
 from __future__ import annotations
@@ -20,6 +21,8 @@ import yaml
 PROMPTS = Path(__file__).resolve().parents[1] / "data" / "judge-prompts"
 KEYS = {"version", "views", "format", "system", "text", "fields", "score"}
 TEXT: dict[str, Any] = {"type": "string"}
+HAIR = 0.05
+"""By so much a mark may lie outside its range and be taken for the end: left out, it would always be the best views or the worst."""
 
 
 @dataclass(frozen=True)
@@ -127,7 +130,7 @@ def _lines(text: str, fields: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]
     """The last number after each field's own words."""
     found: dict[str, Any] = {}
     for name, rule in fields.items():
-        numbers = re.findall(re.escape(rule["line"]) + r"\s*:\s*\**\s*(-?\d+(?:\.\d+)?)", text)
+        numbers = re.findall(re.escape(rule["line"]) + r"[*\s]*:[*\s]*(-?\d+(?:\.\d+)?)", text)
         if numbers:
             found[name] = float(numbers[-1])
     return found
@@ -157,8 +160,10 @@ def _checked_parts(name: str, rule: Mapping[str, Any], value: Any) -> list[dict[
 
 
 def _number(name: str, value: Any, low: float | int, high: float | int, whole: bool) -> float:
+    if isinstance(value, bool) and whole and (low, high) == (0, 1):
+        value = int(value)
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
         raise ValueError(f"has no number for {name!r}")
-    if not low <= value <= high or (whole and value != int(value)):
+    if not low - HAIR <= value <= high + HAIR or (whole and value != int(value)):
         raise ValueError(f"gives {value} for {name!r}, which must be {'whole and ' if whole else ''}{low} to {high}")
-    return float(value)
+    return float(min(max(value, low), high))
