@@ -150,6 +150,27 @@ def test_adapters_learn_alone_and_the_reference_is_the_base(folder: Path):
     assert moved.max() > 1e-2  # adapters are on again after the reference was asked
 
 
+def test_the_reference_of_adapters_that_go_on_learning_is_their_start(folder: Path, tmp_path: Path):
+    first = shaken(open_policy(folder, lora_rank=4))
+    first.save(tmp_path / "policy")
+    policy = open_policy(tmp_path / "policy", lora_rank=4)
+    reference = reference_of(policy)
+    rollouts = decoded(policy)
+    start = sequence_logprobs(policy, rollouts).logprobs
+    assert torch.equal(sequence_logprobs(reference, rollouts).logprobs, start)  # no divergence before the first update
+    off = sequence_logprobs(load_policy(folder), rollouts).logprobs
+    assert (start - off).abs()[rollouts.sampled].max() > 1e-2  # which the bare base would have had
+    shaken(policy)
+    moved = sequence_logprobs(policy, rollouts).logprobs
+    before = {name: value.clone() for name, value in policy.state_dict().items()}
+    assert torch.equal(sequence_logprobs(reference, rollouts).logprobs, start)
+    assert all(torch.equal(value, before[name]) for name, value in policy.state_dict().items())
+    assert (moved - start).abs()[rollouts.sampled].max() > 1e-2
+    moved.sum().backward()  # what the pass in between changed and put back is no fault to autograd
+    kept = sum(value.numel() for value in reference.start.values())
+    assert kept == sum(p.numel() for p in policy.parameters() if p.requires_grad)  # the base is not held twice
+
+
 def test_all_weights_but_the_vision_towers_learn_without_adapters(folder: Path):
     policy = open_policy(folder)
     frozen = {name for name, p in policy.named_parameters() if not p.requires_grad}
@@ -194,6 +215,15 @@ def test_adapters_saved_and_reloaded_decode_the_same(folder: Path, tmp_path: Pat
     going_on = open_policy(tmp_path / "policy", lora_rank=16)  # a rank that the adapters do not have: theirs stays
     assert {p.shape[0] for n, p in going_on.named_parameters() if "lora_A" in n} == {4}
     assert any(p.requires_grad for p in going_on.parameters())
+
+
+def test_adapters_find_their_base_from_another_working_directory(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.chdir(folder.parent)
+    open_policy(folder.name, lora_rank=4).save(tmp_path / "policy")
+    monkeypatch.chdir(tmp_path)
+    assert load_policy("policy").codebook_size == 32
 
 
 def test_the_merged_export_loads_with_plain_transformers(folder: Path, tmp_path: Path):

@@ -1,4 +1,5 @@
-"""LoRA (arXiv 2106.09685) by peft: a few trained matrices on a frozen base, which then is the reference at no cost."""
+"""LoRA (arXiv 2106.09685) by peft: a few trained matrices on a frozen base, which then is the reference at no cost; adapters that go
+on learning are kept once more, as they came, for theirs."""
 
 from __future__ import annotations
 
@@ -12,8 +13,11 @@ import torch
 from jaxtyping import Float
 from safetensors import SafetensorError
 from torch import Tensor, nn
+from torch.distributed.tensor import DTensor
 from transformers import PreTrainedModel
 
+from maquette.policy.folders import lasting
+from maquette.policy.sharding import like
 from maquette.runs import base_of
 from maquette.types import SeenImage
 
@@ -28,7 +32,7 @@ ADAPTER_CONFIG = "adapter_config.json"
 def add_lora(model: PreTrainedModel, rank: int, alpha: float, base: str, seed: int = 0) -> None:
     """Put fresh adapters (random by `seed`, their product zero) on `model` in place; they alone learn, in float32.
 
-    `base` is what an adapter's config will name.
+    `base` is what an adapter's config will name, a folder by its whole path.
     """
     if rank < 1 or alpha <= 0:
         raise ValueError(f"LoRA needs a rank of at least 1 and an alpha above 0, not {rank} and {alpha}.")
@@ -38,10 +42,18 @@ def add_lora(model: PreTrainedModel, rank: int, alpha: float, base: str, seed: i
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         own: Any = alpha  # declared as whole, used as any number
-        model.add_adapter(LoraConfig(r=rank, lora_alpha=own, target_modules=TARGETS, base_model_name_or_path=base))
+        model.add_adapter(LoraConfig(r=rank, lora_alpha=own, target_modules=TARGETS))
+    name_base(model, base)
     for parameter in model.parameters():
         if parameter.requires_grad:
             parameter.data = parameter.data.float()
+
+
+def name_base(model: PreTrainedModel, base: str) -> None:
+    """What the adapters' config says of their base, in the place of what transformers puts there: the folder that it was read from."""
+    own: Any = model
+    for config in own.peft_config.values():
+        config.base_model_name_or_path = lasting(base)
 
 
 def lora_layers(model: nn.Module) -> list[LoraLayer]:
@@ -69,7 +81,7 @@ def adapters_off(model: nn.Module) -> Iterator[None]:
 
 
 class FrozenBase(nn.Module):
-    """The reference of an adapted policy: the same weights with the adapters off, so that no second copy is held."""
+    """The reference of a policy with fresh adapters: the same weights with these off, so that no second copy is held."""
 
     def __init__(self, policy: nn.Module) -> None:
         super().__init__()
@@ -80,6 +92,33 @@ class FrozenBase(nn.Module):
         """As the policy's."""
         with adapters_off(self.policy):
             return self.policy(*inputs)
+
+
+class FrozenStart(nn.Module):
+    """The reference of a policy that came with adapters and goes on learning: itself with these as they are now; the base is not copied."""
+
+    def __init__(self, policy: nn.Module) -> None:
+        super().__init__()
+        self.policy = policy
+        self.start = {n: p.detach().clone() for n, p in policy.named_parameters() if p.requires_grad}
+
+    @torch.no_grad()
+    def forward(self, *inputs: Tensor | float | str | tuple[SeenImage | None, ...]) -> tuple[Tensor, ...]:
+        """As the policy's."""
+        self._exchange()
+        try:
+            return self.policy(*inputs)
+        finally:
+            self._exchange()
+
+    def _exchange(self) -> None:
+        """What is kept for what is there, tensor by tensor, so that there are never three of one. They may have been sharded since."""
+        for name, parameter in self.policy.named_parameters():
+            if name in self.start:
+                kept = self.start[name]
+                kept = kept if isinstance(kept, DTensor) else like(kept, parameter)
+                self.start[name] = parameter.detach().clone()
+                parameter.data.copy_(kept)  # unseen by autograd, which finds the same values again
 
 
 @torch.no_grad()
@@ -146,6 +185,7 @@ def load_adapter(model: PreTrainedModel, folder: Path) -> None:
     if report is not None and (report.mismatched_keys or report.missing_keys):
         odd = sorted(map(str, report.mismatched_keys or report.missing_keys))[0]
         raise ValueError(f"The adapters in {folder} do not fit their base: {odd}.")
+    name_base(model, adapter_base(folder))
     for parameter in model.parameters():
         if parameter.requires_grad:
             parameter.data = parameter.data.float()

@@ -39,6 +39,11 @@ def find_model(source: str | Path) -> Path:
         ) from error
 
 
+def lasting(source: str) -> str:
+    """A source as a file may name it: a local folder's whole path, which another working directory finds too; other names as they are."""
+    return str(Path(source).resolve()) if source not in SHIPPED and Path(source).is_dir() else source
+
+
 def check_model(folder: Path) -> None:
     """ValueError with the first fault: no config, a shard that is missing or cut short, weights of another type than floats."""
     if not (folder / "config.json").is_file():

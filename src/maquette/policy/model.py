@@ -27,6 +27,7 @@ from maquette.codec.voxel_codec import VoxelCodec
 from maquette.policy.adapters import (
     ADAPTER_CONFIG,
     FrozenBase,
+    FrozenStart,
     adapter_base,
     add_lora,
     load_adapter,
@@ -73,6 +74,7 @@ class Policy(nn.Module):
         """What it was loaded from, kept in an adapter's config; "" for a new one."""
         self.files = dict(files or {})
         """Texts of what lay beside the weights (`saving.BESIDE`), kept where it is saved: older readers find what they know."""
+        self.brought_adapters = False  # whether it was loaded with some: its reference then has them too
         self.supports = supports(tokenizer, self.head_weight.shape[0])
 
     @property
@@ -229,6 +231,7 @@ def load_policy(
         policy = load_policy(adapter_base(folder), device, dtype, quantise, read_on)
         load_adapter(policy.model, folder)
         policy.model.eval()
+        policy.brought_adapters = True
         return policy
     check_model(folder)
     kind = read_json(folder / "config.json").get("model_type", "")
@@ -288,7 +291,9 @@ def open_policy(
 
 
 def reference_of(policy: Policy, *, device: str = "cpu", weights: Weights = "float32", read_on: str = "") -> nn.Module:
-    """The frozen start of `policy`: itself with the adapters off, or a second copy where every weight learns."""
+    """The frozen start of `policy`: itself with fresh adapters off or loaded ones as they are now, or a copy where every weight learns."""
+    if policy.brought_adapters:
+        return FrozenStart(policy)
     if lora_layers(policy.model):
         return FrozenBase(policy)
     dtype = torch.float32 if weights == "float32" else torch.bfloat16

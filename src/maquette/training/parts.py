@@ -37,7 +37,7 @@ class Parts:
 
     policy: Policy
     reference: nn.Module | None
-    """None without a KL penalty; of a policy with adapters, the same weights with these off."""
+    """None without a KL penalty; of a policy with adapters, the same weights with these off, or as they were at the start."""
     engine: RolloutEngine
     codec: VoxelCodec
     mesher: Mesher
