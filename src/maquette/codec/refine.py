@@ -18,6 +18,8 @@ from maquette.codec.model import VoxelVQVAE
 
 STEP_SIZE = 0.04
 """Of Adam at the first step, in standard deviations of a shape's latent vectors; it falls linearly to zero."""
+COLOR = 2.0
+"""Weight of colour against shape: at 1 shape is far better than colour, which is what 128 codes are short of (docs/log.md)."""
 SCALE = 1024.0
 """Of the error before its gradient is taken, which half precision would lose; Adam divides it out."""
 
@@ -25,14 +27,14 @@ SCALE = 1024.0
 def reconstruction_error(
     logits: Float[Tensor, "a o r r r"], target: Float[Tensor, "a i r r r"], colored: bool
 ) -> Float[Tensor, " a"]:
-    """Soft dice, mean cross-entropy of occupancy, and the mean absolute sRGB error over the target's voxels, of each shape."""
+    """Soft dice, mean cross-entropy of occupancy, and `COLOR` times the mean absolute sRGB error over the target's voxels, of each shape."""
     occupied = target[:, 0]
     entropy = F.binary_cross_entropy_with_logits(logits[:, 0], occupied, reduction="none").mean((1, 2, 3))
     error = dice(logits[:, 0], occupied) + entropy
     if not colored:
         return error
     off = (logits[:, 1:].sigmoid() - target[:, 1:]).abs().mean(1) * occupied
-    return error + off.sum((1, 2, 3)) / occupied.sum((1, 2, 3)).clamp(min=1)
+    return error + COLOR * off.sum((1, 2, 3)) / occupied.sum((1, 2, 3)).clamp(min=1)
 
 
 def refined_codes(
