@@ -27,7 +27,7 @@ SCALE = 1024.0
 def reconstruction_error(
     logits: Float[Tensor, "a o r r r"], target: Float[Tensor, "a i r r r"], colored: bool
 ) -> Float[Tensor, " a"]:
-    """Soft dice, mean cross-entropy of occupancy, and `COLOR` times the mean absolute sRGB error over the target's voxels, of each shape."""
+    """Soft dice, mean cross-entropy of occupancy, and `COLOR` times the mean absolute sRGB error over the target's voxels, a shape."""
     occupied = target[:, 0]
     entropy = F.binary_cross_entropy_with_logits(logits[:, 0], occupied, reduction="none").mean((1, 2, 3))
     error = dice(logits[:, 0], occupied) + entropy
