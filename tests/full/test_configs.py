@@ -86,6 +86,19 @@ def test_memory_by_hand():
     assert whole / restricted == pytest.approx(159_872 / 8192) and whole * 2**30 == pytest.approx(1.31e9, rel=0.01)
 
 
+def test_the_plan_counts_the_engine_that_decodes():
+    size, load = DecoderSize(), Load(rows=16, longest=1500, micro_tokens=4096)
+    own = {"weights": "bfloat16", "lora_rank": 32, "checkpointing": True, "reference": True}
+    shared = memory(size, load, engine="vllm", **own)
+    decoding = {name: value for name, value in shared.items() if "decoding" in name}
+    assert decoding["decoding: vLLM's own weights"] == pytest.approx(size.total * 2 / 2**30)
+    assert sum(decoding.values()) == pytest.approx(0.4 * 80e9 / 2**30)
+    away = memory(size, load, engine="vllm-server", **own)
+    assert away == {name: value for name, value in shared.items() if "decoding" not in name}
+    said = plan_full(load_config(FULL / "hi-grpo.yaml", ["policy.engine=vllm"]))
+    assert "vLLM's own weights" in said and "stacked matrices" not in said
+
+
 def test_the_table_of_the_docs_is_this_arithmetic():
     lines = (FULL.parents[1] / "docs" / "full-size.md").read_text().split("## Memory and time")[1].splitlines()
     rows = {

@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
 from types import ModuleType, SimpleNamespace
 
 import pytest
 import torch
 from torch import Tensor
 
+from maquette.config import PolicyConfig
 from maquette.generate import read_answers
 from maquette.policy import vllm_engine
-from maquette.policy.adapters import add_lora, lora_layers
+from maquette.policy.adapters import add_lora, lora_layers, merged_tensors
 from maquette.policy.logprobs import sequence_logprobs
+from maquette.policy.model import open_policy
 from maquette.policy.vllm_engine import VllmEngine
 from maquette.protocols import RolloutEngine, Sampling
+from maquette.runs import SHIPPED
+from maquette.training.parts import open_engine
 from maquette.types import SegmentKind
 from tests.policy.micro import CODES, micro_policy
 
@@ -138,6 +143,62 @@ def test_vllm_is_opened_in_this_process(monkeypatch: pytest.MonkeyPatch):
     with pytest.raises(ValueError, match="needs vLLM"):
         VllmEngine.open(micro_policy(), CODES)
     assert seen == ["0"]
+
+
+@pytest.mark.parametrize("processes", [1, 4])
+@pytest.mark.parametrize("kind", ["run", "adapters", "tiny"])
+def test_vllm_opens_the_folder_that_the_weights_came_from(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str, processes: int
+):
+    micro_policy().save(tmp_path / "run" / "policy")
+    (tmp_path / "run" / "config.yaml").write_text("steps: 1\n")
+    source, folder = str(tmp_path / "run"), tmp_path / "run" / "policy"
+    if kind == "adapters":
+        open_policy(source, lora_rank=2).save(tmp_path / "adapters")
+        source = str(tmp_path / "adapters")
+    elif kind == "tiny":
+        source, folder = "tiny", SHIPPED["tiny"]
+    policy = open_policy(source)
+    told: dict[str, object] = {}
+
+    def llm(**settings: object) -> StandIn:
+        told.update(settings)
+        return StandIn(policy)
+
+    monkeypatch.setattr(vllm_engine, "import_module", lambda name: SimpleNamespace(LLM=llm, SamplingParams=Params))
+    engine = open_engine(PolicyConfig(engine="vllm"), policy, CODES, "bfloat16", processes)
+    assert isinstance(engine, VllmEngine) and engine.llm.resets == 1
+    launched = {"distributed_executor_backend": "external_launcher"} if processes > 1 else {}
+    assert told == launched | {
+        "model": str(folder),
+        "dtype": "bfloat16",
+        "max_model_len": 4096,
+        "gpu_memory_utilization": 0.4,
+        "enable_prefix_caching": True,
+        "logprobs_mode": "processed_logprobs",
+        "limit_mm_per_prompt": {"image": 0, "video": 0},
+    }
+    assert set(engine.llm.taken) == {name for name, _ in merged_tensors(policy.model)}
+
+
+def test_weights_are_merged_one_at_a_time(monkeypatch: pytest.MonkeyPatch):
+    """A list of them would be a whole copy beside the trainer's and vLLM's."""
+    engine = engine_of(micro_policy())
+    alive: list[int] = []
+
+    def merged(model: object) -> Iterator[tuple[str, Tensor]]:
+        for number in range(5):
+            alive.append(number)
+            yield f"w{number}", torch.zeros(1)
+
+    def load(weights: Iterable[tuple[str, Tensor]]) -> None:
+        for count, _ in enumerate(weights, 1):
+            assert len(alive) == count
+
+    monkeypatch.setattr(vllm_engine, "merged_tensors", merged)
+    engine.llm.load_weights = load
+    engine.load_weights({})
+    assert len(alive) == 5
 
 
 def test_without_vllm_the_command_is_given():

@@ -32,7 +32,7 @@ ADAPTER_CONFIG = "adapter_config.json"
 def add_lora(model: PreTrainedModel, rank: int, alpha: float, base: str, seed: int = 0) -> None:
     """Put fresh adapters (random by `seed`, their product zero) on `model` in place; they alone learn, in float32.
 
-    `base` is what an adapter's config will name, a folder by its whole path.
+    `base` is what peft is told; an adapter's file will name the folder that the model was read from, by its whole path.
     """
     if rank < 1 or alpha <= 0:
         raise ValueError(f"LoRA needs a rank of at least 1 and an alpha above 0, not {rank} and {alpha}.")
@@ -42,18 +42,18 @@ def add_lora(model: PreTrainedModel, rank: int, alpha: float, base: str, seed: i
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         own: Any = alpha  # declared as whole, used as any number
-        model.add_adapter(LoraConfig(r=rank, lora_alpha=own, target_modules=TARGETS))
-    name_base(model, base)
+        model.add_adapter(LoraConfig(r=rank, lora_alpha=own, target_modules=TARGETS, base_model_name_or_path=base))
+    name_base(model)
     for parameter in model.parameters():
         if parameter.requires_grad:
             parameter.data = parameter.data.float()
 
 
-def name_base(model: PreTrainedModel, base: str) -> None:
-    """What the adapters' config says of their base, in the place of what transformers puts there: the folder that it was read from."""
+def name_base(model: PreTrainedModel) -> None:
+    """The base in the adapters' config, where it is a folder, by its whole path: transformers puts there what it was asked to read."""
     own: Any = model
     for config in own.peft_config.values():
-        config.base_model_name_or_path = lasting(base)
+        config.base_model_name_or_path = lasting(config.base_model_name_or_path or "")
 
 
 def lora_layers(model: nn.Module) -> list[LoraLayer]:
@@ -185,7 +185,7 @@ def load_adapter(model: PreTrainedModel, folder: Path) -> None:
     if report is not None and (report.mismatched_keys or report.missing_keys):
         odd = sorted(map(str, report.mismatched_keys or report.missing_keys))[0]
         raise ValueError(f"The adapters in {folder} do not fit their base: {odd}.")
-    name_base(model, adapter_base(folder))
+    name_base(model)
     for parameter in model.parameters():
         if parameter.requires_grad:
             parameter.data = parameter.data.float()

@@ -4,11 +4,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from maquette.runs import read_json
 
 BYTES = {"float32": 4.0, "bfloat16": 2.0, "4bit": 0.53}
 """Per weight; NF4 with doubly quantised scales has 4.25 bits, its norms and biases 16."""
+
+
+VLLM_SHARE = 0.4
+"""Of a GPU's memory, which vLLM in the trainer's process takes for its copy of the weights and, all the rest, for keys and values."""
 
 
 @dataclass(frozen=True)
@@ -104,12 +109,13 @@ def memory(
     checkpointing: bool,
     reference: bool,
     decoding: str = "bfloat16",
+    engine: Literal["lockstep", "vllm", "vllm-server"] = "lockstep",
     gpus: int = 1,
 ) -> dict[str, float]:
     """GiB on one GPU by what it is for; `gpus` share weights, gradients and moments (FSDP2), never caches or activations.
 
-    `decoding`: the type of the decoder's own copies, float32 or bfloat16. Loading is not counted: every process holds all weights, in
-    the type of the file and in its own, before it keeps its share.
+    `decoding`: the type of lockstep's own copies, float32 or bfloat16; vLLM's are bfloat16, and a server's are not on this GPU. Loading
+    is not counted: every process holds all weights, in the type of the file and in its own, before it keeps its share.
     """
     learning = size.lora(lora_rank) if lora_rank else size.text
     # linear layers alone are held in 4 bits; tables stay in 16
@@ -124,10 +130,17 @@ def memory(
     kept = 2 if checkpointing else 34
     """Widths of `hidden` that a token keeps per layer: its input alone, or attention, norms and the MLP's three."""
     within = 34 if checkpointing else 0
-    alone = {
+    lockstep = {
         "decoding: stacked matrices": size.layers * size.matrices * BYTES[decoding],
         "decoding: embedding and head": copied,
         "decoding: keys and values": load.rows * load.longest * size.cached * BYTES[decoding],
+    }
+    own = size.total * BYTES["bfloat16"]
+    vllm = {
+        "decoding: vLLM's own weights": own,
+        "decoding: vLLM's keys and values": max(0.0, VLLM_SHARE * Machine().memory - own),
+    }
+    alone = {"lockstep": lockstep, "vllm": vllm, "vllm-server": {}}[engine] | {
         "activations": load.micro_tokens * size.hidden * (kept * size.layers + within) * 1.0,
         "logits of the codes alone": 3.0 * load.micro_tokens * size.codes * 4.0,
         "codec": 133.2e6 * 3.0,
@@ -149,6 +162,8 @@ class Machine:
     """
 
     name: str = "H100 80 GB"
+    memory: float = 80e9
+    """Bytes."""
     bandwidth: float = 3.35e12
     """Bytes a second."""
     flops: float = 989e12

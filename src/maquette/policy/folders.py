@@ -41,7 +41,7 @@ def find_model(source: str | Path) -> Path:
 
 def lasting(source: str) -> str:
     """A source as a file may name it: a local folder's whole path, which another working directory finds too; other names as they are."""
-    return str(Path(source).resolve()) if source not in SHIPPED and Path(source).is_dir() else source
+    return str(Path(source).resolve()) if source and source not in SHIPPED and Path(source).is_dir() else source
 
 
 def check_model(folder: Path) -> None:

@@ -14,6 +14,8 @@ from typing import Any
 from torch import Tensor
 
 from maquette.policy.adapters import merged_tensors
+from maquette.policy.arithmetic import VLLM_SHARE
+from maquette.policy.folders import find_model
 from maquette.policy.model import Policy
 from maquette.policy.token_requests import Drawn, TokenRequest, decode_by_requests, refuse_images
 from maquette.protocols import Sampling
@@ -36,10 +38,14 @@ class VllmEngine:
         policy: Policy,
         codes_per_shape: int,
         *,
-        memory_share: float = 0.4,
+        processes: int = 1,
+        memory_share: float = VLLM_SHARE,
         longest: int = 4096,
     ) -> VllmEngine:
-        """vLLM on the policy's own source, beside the trainer. ValueError with the command where vllm is not installed."""
+        """vLLM on the folder that the policy's base was read from, beside the trainer, one in each of `processes`.
+
+        ValueError with the command where vllm is not installed.
+        """
         # its engine in this very process: weights are handed over as they lie, which another process could not be given
         os.environ["VLLM_ENABLE_V1_MULTIPROCESSING"] = "0"
         try:
@@ -48,14 +54,18 @@ class VllmEngine:
             raise ValueError(
                 f"policy.engine=vllm needs vLLM (pip install 'maquette[vllm]'); without it take policy.engine=lockstep. ({error})"
             ) from error
+        # each launched process has an engine of its own, on the GPU of its LOCAL_RANK and among the processes that have met already;
+        # without this every one of them would take the first GPU
+        launched = {"distributed_executor_backend": "external_launcher"} if processes > 1 else {}
         llm = vllm.LLM(
-            model=policy.source,
+            model=str(find_model(policy.source)),
             dtype="bfloat16",
             max_model_len=longest,
             gpu_memory_utilization=memory_share,
             enable_prefix_caching=True,
             logprobs_mode="processed_logprobs",
             limit_mm_per_prompt={"image": 0, "video": 0},
+            **launched,
         )
         engine = cls(policy, codes_per_shape, llm, vllm.SamplingParams)
         engine.load_weights({})
@@ -66,10 +76,10 @@ class VllmEngine:
 
         `weights` is not read: the engine shares the trainer's module, where adapters still are apart.
         """
-        current = [(name, value) for name, value in merged_tensors(self.policy.model)]
 
         def take(model: Any) -> None:
-            model.load_weights(iter(current))
+            # merged one at a time: all at once they would be a third copy on the GPU
+            model.load_weights(merged_tensors(self.policy.model))
 
         self.llm.apply_model(take)
         self.llm.reset_prefix_cache()

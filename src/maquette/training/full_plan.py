@@ -57,6 +57,7 @@ def plan_full(config: Config) -> str:
         checkpointing=own.gradient_checkpointing,
         reference=reference,
         decoding="float32" if own.weights == config.optimiser.precision == "float32" else "bfloat16",
+        engine=own.engine,
     )
     lines = [dump_config(config), f"model          {config.model}: {size.total / 1e9:.2f} billion weights"]
     lines[-1] += f", of which {learning(config, size) / 1e6:,.1f} million learn"

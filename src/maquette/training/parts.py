@@ -74,7 +74,7 @@ def load_parts(config: Config, processes: Processes = ALONE) -> Parts:
     return Parts(
         policy=policy,
         reference=reference,
-        engine=open_engine(own, policy, codec.codes_per_shape, config.optimiser.precision),
+        engine=open_engine(own, policy, codec.codes_per_shape, config.optimiser.precision, processes.count),
         codec=codec,
         mesher=mesher,
         painter=painter,
@@ -116,11 +116,11 @@ def load_policies(
 
 
 def open_engine(
-    settings: PolicyConfig, policy: Policy, codes: int, precision: Literal["float32", "bfloat16"]
+    settings: PolicyConfig, policy: Policy, codes: int, precision: Literal["float32", "bfloat16"], processes: int = 1
 ) -> RolloutEngine:
     """Who decodes; lockstep as precisely as the trainer's passes, in the type that the weights are held in or in bfloat16."""
     if settings.engine == "vllm":
-        return VllmEngine.open(policy, codes)
+        return VllmEngine.open(policy, codes, processes=processes)
     if settings.engine == "vllm-server":
         return ServedVllmEngine(policy, codes, ServerSettings(settings.servers, Path(settings.served_adapters)))
     return LockstepEngine(policy, codes, torch.bfloat16 if precision == "bfloat16" else policy.dtype)
