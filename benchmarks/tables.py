@@ -303,6 +303,8 @@ TABLES: dict[str, Callable[[], str]] = {
     "rl-cool": partial(rl, "0.7"),
     "rl-alignment": partial(rl, "1", "rl-grpo-alignment"),
     "rl-alignment-cool": partial(rl, "0.7", "rl-grpo-alignment"),
+    "rl-two-stages": partial(rl, "1", "rl-hi-grpo-alignment"),
+    "rl-two-stages-cool": partial(rl, "0.7", "rl-hi-grpo-alignment"),
     "agreement": agreement,
     "speed": speed,
     "growth": growth,
