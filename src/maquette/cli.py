@@ -32,6 +32,7 @@ def generate(
     codec: str = "",
     image: Path | None = None,
     paint: Literal["surface", "trellis"] = "surface",
+    judges: str = "",
 ) -> None:
     """Make a 3D object from a sentence, a picture, or both.
 
@@ -47,6 +48,7 @@ def generate(
         codec: Another than the model's own.
         image: A picture of it, for a vision-language model; tiny reads text alone.
         paint: Who makes the mesh: surface has the codec's colours (grey at full size), an installed TRELLIS bakes a texture into a .glb.
+        judges: The judges file that --best-of needs for full-size rewards; by default the one that the model's run names.
     """
     with importing():
         from maquette.making import make
@@ -63,6 +65,7 @@ def generate(
         codec=codec,
         image=image,
         paint=paint,
+        judges=judges,
     ):
         for thought in filter(None, made.reasoning):
             print(shown_as_text(thought))
@@ -160,6 +163,7 @@ def studio(
     host: str = "127.0.0.1",
     port: int = 8760,
     browser: bool = True,
+    judges: str = "",
 ) -> None:
     """The web page: make objects and turn them, score a mesh, watch trainings, open reports.
 
@@ -169,10 +173,11 @@ def studio(
         host: Who may come: by default this machine alone; 0.0.0.0 is everyone who can reach it, and asks for no password.
         port: 0 takes a free one.
         browser: Open it in the browser.
+        judges: The judges file for models with full-size rewards; by default the one that each one's run names.
     """
     from maquette.studio.serving import serve
 
-    serve(runs, model, host=host, port=port, browser=browser)
+    serve(runs, model, host=host, port=port, browser=browser, judges=judges)
 
 
 def doctor() -> None:

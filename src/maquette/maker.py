@@ -78,7 +78,7 @@ class Maker:
             sampling=Sampling(
                 temperature=source.temperature if temperature is None else temperature, top_p=source.top_p, seed=seed
             ),
-            render_size=64,
+            render_size=source.render_size,
             drawn=count.stage,
         )
 

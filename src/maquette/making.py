@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -19,10 +20,13 @@ from maquette.outputs import output_file, written
 from maquette.prompts.asked import parts_in
 from maquette.rendering.cameras import CAMERAS
 from maquette.rendering.rasterise import render
-from maquette.runs import source_of
+from maquette.runs import Source, source_of
 from maquette.shape.files import check_writable_kind, read_mesh
 from maquette.tracking import progress_bar, tell
 from maquette.types import Generation, Mesh, PartSpec, Prompt, Rollouts, Scores, StageOutput, Voxels
+
+if TYPE_CHECKING:
+    from maquette.rewards.ensemble import Ensemble
 
 HERO_SIZE = 512
 STILLS = (".png", ".jpg", ".jpeg", ".webp")
@@ -50,11 +54,13 @@ def make(
     codec: str = "",
     image: Path | None = None,
     paint: Paint = "surface",
+    judges: str = "",
 ) -> list[Made]:
     """`count` objects, each the best of `best_of` answers by the rewards of its chain; several get -2, -3 … in their names.
 
-    With `paint` trellis, a .glb gets a baked texture, any other kind of file vertex colours. An answer without a shape is passed over;
-    ValueError where none has one, or where the request says nothing.
+    `judges`: the judges file, for rewards of full size; by default the one that the model's run names. With `paint` trellis, a .glb
+    gets a baked texture, any other kind of file vertex colours. An answer without a shape is passed over; ValueError where none has
+    one, or where the request says nothing.
     """
     if min(count, best_of) < 1:
         raise ValueError(f"-n and --best-of must be at least 1, not {count} and {best_of}.")
@@ -62,6 +68,8 @@ def make(
     output_file(out)
     if picture:
         check_picture(picture, STILLS + TURNING)
+    # who judges is known before minutes go into answers that nobody could choose from; one answer needs no judging
+    ensemble = ensemble_of(source_of(model), judges) if best_of > 1 else None
     maker = Maker(model, codec, paint)
     # a texture is baked from the voxels: a coloured mesh too is for rewards and pictures
     seen = best_of > 1 or picture is not None or out.suffix.lower() != ".glb"
@@ -70,7 +78,7 @@ def make(
         generation = maker.answer(text, **wanted, shown=show)
     for warning in generation.warnings:
         tell(warning)
-    kept = choose(generation, maker.source.stages, count=count, best_of=best_of)
+    kept = choose(generation, maker.source.stages, ensemble, count=count, best_of=best_of)
     paths = [numbered(out, number) for number in range(len(kept))]
     maker.write(generation, kept, paths)
     for number, index in enumerate(kept):
@@ -80,25 +88,46 @@ def make(
     return [Made(path, thought) for path, thought in zip(paths, thoughts, strict=True)]
 
 
-def choose(generation: Generation, stages: Sequence[StageSpec], *, count: int, best_of: int) -> list[int]:
-    """Which answers are kept: of every `best_of` in turn the best of those that have a shape."""
+def choose(
+    generation: Generation, stages: Sequence[StageSpec], ensemble: Ensemble | None, *, count: int, best_of: int
+) -> list[int]:
+    """Which answers are kept: of every `best_of` in turn the best of those that have a shape, or without an ensemble the first."""
     failed = generation.stages[-1].failed
     if failed.all():
         raise ValueError("No answer has a shape; try another --seed, or say it in other words.")
-    # one answer needs no judging
-    worth = judged(generation, stages)[1] if best_of > 1 else torch.zeros(len(failed), dtype=torch.float64)
+    worth = judged(generation, stages, ensemble)[1] if ensemble else torch.zeros(len(failed), dtype=torch.float64)
     worth[torch.from_numpy(failed)] = -torch.inf
     chosen = [start + int(worth[start : start + best_of].argmax()) for start in range(0, count * best_of, best_of)]
     return [index for index in chosen if not failed[index]]
 
 
-def judged(generation: Generation, stages: Sequence[StageSpec]) -> tuple[Scores, Float64[Tensor, " a"]]:
-    """Every reward of every answer, and what they come to by the chain's weights, each standardised among these answers."""
+def ensemble_of(source: Source, judges: str = "") -> Ensemble:
+    """Who judges a model's answers as its run did; `judges` in the place of the judges file that its config names.
+
+    ValueError where its rewards need such a file and there is none, or the file lacks something.
+    """
     # about 3 % of the imports of `generate`
     from maquette.rewards.ensemble import build_ensemble
+    from maquette.rewards.judges_file import FULL_SIZE
+
+    used = [name for name in FULL_SIZE if any(asdict(stage.rewards)[name] for stage in source.stages)]
+    file = judges or (source.judges if used else "")
+    if used and not Path(file).is_file():
+        missing = f"{file} is not there" if file else "none is named"
+        raise ValueError(
+            f"The answers of {source.model} are judged by {', '.join(used)}, which need a judges file, and {missing}: give one with "
+            "--judges (configs/full/judges.yaml is one to start from)."
+        )
+    return build_ensemble(source.stages, reduce=source.reduce, judges=file)
+
+
+def judged(
+    generation: Generation, stages: Sequence[StageSpec], ensemble: Ensemble
+) -> tuple[Scores, Float64[Tensor, " a"]]:
+    """Every reward of every answer, and what they come to by the chain's weights, each standardised among these answers."""
     from maquette.training.advantages import mix
 
-    scores = build_ensemble(stages).score(generation)
+    scores = ensemble.score(generation)
     return scores, mix(scores, stages, group_size=len(scores.failed), mixing="standardised").sum(1)
 
 

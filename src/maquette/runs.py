@@ -18,7 +18,7 @@ SHIPPED = {"tiny": DATA / "policy-base", "tiny-rl": DATA / "policy-rl"}
 """Policies in the package, by the names that every command takes."""
 CHAIN = "maquette.yaml"
 """In a policy's own folder: what `source_of` reads there, see `kept_chain`."""
-KEPT = ("codec", "temperature", "paint_text", "stages")
+KEPT = ("codec", "temperature", "paint_text", "render_size", "reduce", "stages")
 
 
 @dataclass(frozen=True)
@@ -34,6 +34,12 @@ class Source:
     """Whether it is a vision-language model, which wants a GPU."""
     paint_text: Literal["prompt", "reasoning"] = "prompt"
     """What TRELLIS is told of an answer."""
+    judges: str = ""
+    """The judges file that its config names; "" for none. A folder that travels (`kept_chain`) names none."""
+    render_size: int = 64
+    """Pixels a side of the views that its rewards were shown."""
+    reduce: Literal["max", "mean", "min"] = "mean"
+    """How its judges of single views make one score."""
 
 
 PUBLISHED_CODEC = "yejunliang23/3DVQVAE"
@@ -80,13 +86,14 @@ def _told(config: Config, model: Path) -> Source:
     """A policy with the config that it was trained by."""
     full = is_full_size(model)
     temperature, top_p = (PUBLISHED_SAMPLING, PUBLISHED_SAMPLING) if full else (config.temperature, 1.0)
-    return Source(str(model), config.codec, config.stages, temperature, top_p, full, config.paint_text)
+    seen = {"judges": config.judges, "render_size": config.render_size, "reduce": config.reduce}
+    return Source(str(model), config.codec, config.stages, temperature, top_p, full, config.paint_text, **seen)
 
 
 def kept_chain(source: Source) -> str:
     """What an exported policy's folder keeps of how it is asked, as YAML: a config of a few keys."""
-    own = Config(codec=source.codec, temperature=source.temperature, paint_text=source.paint_text, stages=source.stages)
-    tree = yaml.safe_load(dump_config(own))
+    told = {name: getattr(source, name) for name in KEPT}
+    tree = yaml.safe_load(dump_config(replace(Config(), **told)))
     return yaml.safe_dump({key: tree[key] for key in KEPT}, sort_keys=False)
 
 

@@ -27,8 +27,8 @@ from maquette.rendering.cameras import CAMERAS
 from maquette.rendering.rasterise import render
 from maquette.shape.files import read_mesh
 from maquette.shape.surface import SurfaceMesher
-from maquette.shape.trellis import CLIP_TOKENS, GREY, TrellisMesher
-from maquette.types import Prompt, Voxels
+from maquette.shape.trellis import CLIP_TOKENS, GREY, KEPT, TrellisMesher
+from maquette.types import Generation, Prompt, Scores, Voxels
 from tests.full.layouts import shapellm_folder
 
 WIDE_CODEC = Geometry(64, 1, 1, channels=(1, 2, 2, 2), latent_channels=8, codebook_size=32, res_blocks=(0, 0, 0, 0))
@@ -144,27 +144,35 @@ def test_our_voxels_go_in_and_coloured_z_up_meshes_come_out(installed: None):
     assert [len(mesh.faces) for mesh in meshes] == [1, 0, 2]  # the empty shape is an empty mesh
     assert meshes[0].vertices[0] == pytest.approx((np.array([10, 20, 60]) + 0.5) / 64 - 0.5)
     assert meshes[0].color[0, 0] == pytest.approx(len("a red chair") / 100)
-    ((texts, coords, settings),) = mesher.pipeline.calls
-    assert texts == ["a red chair", "a car"] and settings == {"steps": 12, "cfg_strength": 3.0}
-    assert coords.tolist() == [[0, 10, 20, 60], [1, 5, 5, 5], [1, 6, 5, 5]]
+    first, second = mesher.pipeline.calls
+    assert (first[0], second[0]) == (["a red chair"], ["a car"]) and first[2] == {"steps": 12, "cfg_strength": 3.0}
+    assert (first[1].tolist(), second[1].tolist()) == ([[0, 10, 20, 60]], [[0, 5, 5, 5], [0, 6, 5, 5]])
     assert mesher.pipeline.path == "microsoft/TRELLIS-text-xlarge"
 
 
-def test_answers_are_batched_and_the_same_shape_is_painted_the_same(installed: None):
-    mesher = opened(shapes_at_once=1)
-    first, second = mesher.mesh(shapes(), ["a", "b", "c"]), mesher.mesh(shapes(), ["a", "b", "c"])
-    assert len(mesher.pipeline.calls) == 4
-    assert np.array_equal(first[0].color, second[0].color)
+def test_the_same_shape_and_text_are_painted_the_same_whoever_stands_beside_them(installed: None):
+    mesher, both = opened(), shapes()
+    first, second = mesher.mesh(both, ["a", "b", "c"]), mesher.mesh(both, ["a", "b", "c"])
+    alone = mesher.mesh(Voxels(both.occupancy[2:]), ["c"])[0]
+    assert np.array_equal(first[2].color, second[2].color) and np.array_equal(first[2].color, alone.color)
 
 
 def test_long_texts_are_cut_at_clips_tokens_with_a_warning(installed: None):
     mesher = opened()
     mesher.mesh(shapes(), ["word " * 200, "", ""])
-    texts, _, _ = mesher.pipeline.calls[0]
+    texts = [call[0][0] for call in mesher.pipeline.calls]
     assert len(texts[0].split()) == CLIP_TOKENS - 2 and texts[1] == GREY
     assert mesher.warnings == [
         "The paint's text has 202 tokens; TRELLIS reads 77: only the first 75 of 200 words were used."
     ]
+
+
+def test_a_long_run_keeps_its_newest_warnings_and_tells_the_first(installed: None, capsys: pytest.CaptureFixture[str]):
+    mesher = opened()
+    for extra in range(KEPT + 10):
+        mesher.cut("word " * (200 + extra))
+    assert len(mesher.warnings) == KEPT and f"of {200 + KEPT + 9} words" in mesher.warnings[-1]
+    assert capsys.readouterr().err.count("TRELLIS reads") == 3
 
 
 def test_files_get_a_baked_texture(installed: None, tmp_path: Path):
@@ -185,7 +193,7 @@ def test_gaussians_are_drawn_where_our_own_renderer_sees_the_shape(installed: No
         red = (pictures[0, view] == (255, 0, 0)).all(-1)
         assert red.any() and ndimage.binary_dilation(ours.mask[0, view], iterations=2)[red].all()
     assert abs(int(ours.rgb[1, 0, 0, 0, 0]) - 230) <= 1  # one and the same background
-    assert mesher.pipeline.calls[0][0] == ["a", "c"]
+    assert [call[0] for call in mesher.pipeline.calls] == [["a"], ["c"]]
 
 
 def test_painted_stages_show_gaussians_and_grey_ones_the_surface(installed: None, tmp_path: Path):
@@ -235,7 +243,7 @@ def wide(tmp_path: Path) -> tuple[str, str]:
 @pytest.fixture
 def on_cpu(installed: None, monkeypatch: pytest.MonkeyPatch) -> TrellisMesher:
     """What `open` gives where its default device, a GPU, is not there."""
-    mesher = opened(shapes_at_once=2)
+    mesher = opened()
     monkeypatch.setattr(TrellisMesher, "open", lambda: mesher)
     return mesher
 
@@ -249,8 +257,7 @@ def test_generate_bakes_textures(on_cpu: TrellisMesher, wide: tuple[str, str], t
     made = request(wide[0], tmp_path / "chair.glb")
     assert [one.path.read_bytes()[:4] for one in made] == [b"glTF", b"glTF"]
     assert made[1].path.name == "chair-2.glb"
-    ((texts, coords, _),) = on_cpu.pipeline.calls  # the second stage alone, once
-    assert set(coords[:, 0].tolist()) == {0, 1}
+    texts = [call[0][0] for call in on_cpu.pipeline.calls]  # the second stage alone, once
     said = [(one.reasoning[-1] or "a red chair").split()[:75] for one in made]  # the reasoning by its config
     assert [text.split() for text in texts] == said
 
@@ -263,6 +270,33 @@ def test_other_files_and_pictures_get_trellis_vertex_colours(
     assert color is not None and (tmp_path / "chair.png").exists()
     # the grey coarse stage is the iso-surface: TRELLIS was asked for one of two
     assert len(on_cpu.pipeline.calls) == 1
+
+
+def test_what_is_baked_of_the_best_is_the_paint_that_was_judged(
+    on_cpu: TrellisMesher, wide: tuple[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    noise: list[torch.Tensor] = []
+    judged_by: list[int] = []
+    sample = on_cpu.pipeline.sample_slat
+
+    def remembered(*given: Any) -> Any:
+        made = sample(*given)
+        noise.append(made.noise)
+        return made
+
+    class Last:
+        """Likes the last answer best."""
+
+        def score(self, generation: Generation) -> Scores:
+            judged_by.append(len(generation.stages[-1].meshes))
+            answers, failed = torch.arange(2.0)[None, :, None].expand(1, 2, 2), torch.zeros(2, 2, dtype=torch.bool)
+            return Scores(("preference",), answers, failed[None], failed)
+
+    monkeypatch.setattr(on_cpu.pipeline, "sample_slat", remembered)
+    monkeypatch.setattr("maquette.making.ensemble_of", lambda source, judges: Last())
+    request(wide[0], tmp_path / "chair.glb", count=1, best_of=2)
+    assert judged_by == [2] and len(noise) == 3
+    assert torch.equal(noise[2], noise[1]) and on_cpu.pipeline.calls[2][0] == on_cpu.pipeline.calls[1][0]
 
 
 def test_generate_without_trellis_gives_the_commands(tmp_path: Path):
@@ -306,8 +340,9 @@ def test_a_run_paints_by_what_its_config_says(on_cpu: TrellisMesher, wide: tuple
         expected = (
             ["a red chair"] * 2 if told == "prompt" else [text or "a red chair" for text in made.stages[1].reasoning]
         )
-        assert [text.split() for text in on_cpu.pipeline.calls.pop()[0]] == [text.split()[:75] for text in expected]
-        assert not on_cpu.pipeline.calls  # grey stages are not painted
+        told_to_paint = [call[0][0] for call in on_cpu.pipeline.calls]  # grey stages are not painted
+        assert [text.split() for text in told_to_paint] == [text.split()[:75] for text in expected]
+        on_cpu.pipeline.calls.clear()
 
 
 def test_what_does_not_fit_is_said(installed: None):

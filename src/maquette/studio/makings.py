@@ -22,9 +22,11 @@ import torch
 from PIL import Image
 
 from maquette.maker import Maker
-from maquette.making import judged
+from maquette.making import ensemble_of, judged
 from maquette.outputs import make_run_folder, write_text, written
 from maquette.rendering.sheets import portraits
+from maquette.rewards.ensemble import Ensemble
+from maquette.runs import source_of
 from maquette.shape.files import write_mesh
 from maquette.tracking import Stopwatch
 from maquette.types import Generation, Mesh, StageOutput
@@ -101,15 +103,19 @@ class Makings:
     """All of them, oldest first, and the one thread that works."""
 
     def __init__(
-        self, folder: Path, models: Callable[[], Mapping[str, str]], load: Callable[[str], Maker] = Maker
+        self,
+        folder: Path,
+        models: Callable[[], Mapping[str, str]],
+        load: Callable[[str], Maker] = Maker,
+        judges: str = "",
     ) -> None:
         """`models`: what may be asked for now, by name, as `load` takes it. What an earlier studio made in the folder is found again."""
-        self.folder, self._models, self._load = make_run_folder(folder), models, load
+        self.folder, self._models, self._load, self._judges = make_run_folder(folder), models, load, judges
         self._lock = threading.Lock()
         self._all = {making.id: making for making in map(read_making, sorted(folder.glob("*/making.json"))) if making}
         self._futures: dict[str, Future[None]] = {}
         self._asked_to_stop: set[str] = set()
-        self._loaded: tuple[str, Maker] | None = None
+        self._loaded: tuple[str, Maker, Ensemble] | None = None
         self._thread = ThreadPoolExecutor(1, "studio")
 
     def submit(self, request: Request) -> Making:
@@ -168,8 +174,9 @@ class Makings:
         with clock("load"):
             if self._loaded is None or self._loaded[0] != model:
                 self._loaded = None  # the memory of one is given back before the next one is read
-                self._loaded = (model, self._load(model))
-        maker, wanted = self._loaded[1], making.request
+                ensemble = ensemble_of(source_of(model), self._judges)  # before time goes into what nobody could judge
+                self._loaded = (model, self._load(model), ensemble)
+        (_, maker, ensemble), wanted = self._loaded, making.request
 
         def drawn(so_far: Generation) -> None:
             grey = maker.source.stages[len(making.stages)].paint == "grey"
@@ -187,7 +194,7 @@ class Makings:
             generation = maker.answer(wanted.text, **own, drawn=drawn, shown=shown)
         making.warnings = list(generation.warnings)
         with clock("judge"):
-            self._judge(making, maker, generation)
+            self._judge(making, maker, ensemble, generation)
         making.seconds = {name: round(seconds, 2) for name, seconds in clock.seconds.items()}
 
     def _shown(self, id: str, stage: StageOutput, grey: bool) -> dict[str, Any]:
@@ -204,8 +211,8 @@ class Makings:
         return {"name": stage.name, "answers": answers}
 
     @staticmethod
-    def _judge(making: Making, maker: Maker, generation: Generation) -> None:
-        scores, worth = judged(generation, maker.source.stages)
+    def _judge(making: Making, maker: Maker, ensemble: Ensemble, generation: Generation) -> None:
+        scores, worth = judged(generation, maker.source.stages, ensemble)
         worth[torch.from_numpy(generation.stages[-1].failed)] = -torch.inf
         making.rewards = [
             {

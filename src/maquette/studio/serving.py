@@ -14,8 +14,10 @@ from maquette.tracking import tell
 NEEDED = "The studio needs two small packages: pip install 'maquette[studio]', or pip install starlette uvicorn."
 
 
-def serve(runs: Path, models: Sequence[str], *, host: str, port: int, browser: bool) -> None:
-    """ValueError: the packages are missing, a model is not there, the folder cannot be written to, or the port is taken."""
+def serve(runs: Path, models: Sequence[str], *, host: str, port: int, browser: bool, judges: str = "") -> None:
+    """`judges` as `generate` takes it. ValueError: the packages are missing, a model is not there, the folder cannot be written to, or the
+    port is taken.
+    """
     try:
         import uvicorn
 
@@ -30,7 +32,7 @@ def serve(runs: Path, models: Sequence[str], *, host: str, port: int, browser: b
             raise ValueError(
                 f"There is no model {model!r}: --model takes the folder of a run or of a model, or a hub name."
             )
-    makings = Makings(make_run_folder(runs) / "studio", lambda: models_in(runs, models))
+    makings = Makings(make_run_folder(runs) / "studio", lambda: models_in(runs, models), judges=judges)
     with listen(host, port) as opened:
         address = f"http://{'localhost' if host in LOOPBACK else host}:{opened.getsockname()[1]}"
         tell(f"The studio is at {address} (Ctrl-C ends it); what it makes goes to {runs / 'studio'}.")
