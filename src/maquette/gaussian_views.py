@@ -57,11 +57,16 @@ Paint = Literal["surface", "trellis"]
 """Who makes the mesh of a file: the iso-surface in the codec's own colours, or an installed TRELLIS."""
 
 
-def open_mesher(name: Paint | Literal["trellis-gaussians"]) -> tuple[Mesher, GaussianPainter | None]:
-    """Who makes the meshes of coloured stages, and who paints where that is not the mesher. ValueError: TRELLIS is not there."""
+def open_mesher(
+    name: Paint | Literal["trellis-gaussians"], shapes_at_once: int = 1
+) -> tuple[Mesher, GaussianPainter | None]:
+    """Who makes the meshes of coloured stages, and who paints where that is not the mesher. ValueError: TRELLIS is not there.
+
+    `shapes_at_once` is TRELLIS's: above 1 the paint of a shape depends on its neighbours.
+    """
     if name == "surface":
         return SurfaceMesher(), None
-    trellis = TrellisMesher.open()
+    trellis = TrellisMesher.open(shapes_at_once=shapes_at_once)
     return (trellis, None) if name == "trellis" else (SurfaceMesher(), GaussianPainter(trellis))
 
 

@@ -157,6 +157,14 @@ def test_the_same_shape_and_text_are_painted_the_same_whoever_stands_beside_them
     assert np.array_equal(first[2].color, second[2].color) and np.array_equal(first[2].color, alone.color)
 
 
+def test_a_training_s_shapes_are_painted_together(installed: None):
+    mesher = opened(shapes_at_once=8)
+    meshes = mesher.mesh(shapes(), ["a red chair", "nothing here", "a car"])
+    ((texts, coords, _),) = mesher.pipeline.calls
+    assert texts == ["a red chair", "a car"] and coords.tolist() == [[0, 10, 20, 60], [1, 5, 5, 5], [1, 6, 5, 5]]
+    assert [len(mesh.faces) for mesh in meshes] == [1, 0, 2]
+
+
 def test_long_texts_are_cut_at_clips_tokens_with_a_warning(installed: None):
     mesher = opened()
     mesher.mesh(shapes(), ["word " * 200, "", ""])
@@ -221,7 +229,7 @@ def test_painted_stages_show_gaussians_and_grey_ones_the_surface(installed: None
 def test_the_config_chooses_who_paints(installed: None, monkeypatch: pytest.MonkeyPatch):
     assert open_mesher("surface")[1] is None
     on_cpu = opened()
-    monkeypatch.setattr(TrellisMesher, "open", lambda: on_cpu)  # its default device is a GPU
+    monkeypatch.setattr(TrellisMesher, "open", lambda shapes_at_once: on_cpu)  # its default device is a GPU
     mesher, painter = open_mesher("trellis-gaussians")
     assert isinstance(mesher, SurfaceMesher) and isinstance(painter, GaussianPainter)
     assert isinstance(open_mesher("trellis")[0], TrellisMesher) and open_mesher("trellis")[1] is None
@@ -244,7 +252,7 @@ def wide(tmp_path: Path) -> tuple[str, str]:
 def on_cpu(installed: None, monkeypatch: pytest.MonkeyPatch) -> TrellisMesher:
     """What `open` gives where its default device, a GPU, is not there."""
     mesher = opened()
-    monkeypatch.setattr(TrellisMesher, "open", lambda: mesher)
+    monkeypatch.setattr(TrellisMesher, "open", lambda shapes_at_once=1: mesher)
     return mesher
 
 

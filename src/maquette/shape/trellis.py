@@ -47,13 +47,16 @@ class TrellisMesher:
     steps: int = 12
     guidance: float = 3.0
     """Steps and classifier-free guidance of the second stage, as TRELLIS's own examples have them."""
+    shapes_at_once: int = 1
+    """Above 1 it is quicker, and the paint of a shape depends on its neighbours: `sample_slat` draws the noise of all that it is given in
+    one go, and takes none from outside."""
     seed: int = 0
     warnings: list[str] = field(default_factory=list)
     """What was cut from texts, a sentence each, newest last, the last `KEPT` of them; the first few are told as they come."""
     _cut: int = 0
 
     @classmethod
-    def open(cls, weights: str = WEIGHTS, device: str = "cuda") -> TrellisMesher:
+    def open(cls, weights: str = WEIGHTS, device: str = "cuda", shapes_at_once: int = 1) -> TrellisMesher:
         """ValueError with the exact commands where TRELLIS or its GPU is not there."""
         try:
             pipelines = import_module("trellis.pipelines")
@@ -65,7 +68,7 @@ class TrellisMesher:
             )
         pipeline = pipelines.TrellisTextTo3DPipeline.from_pretrained(weights)
         pipeline.to(torch.device(device))
-        return cls(pipeline)
+        return cls(pipeline, shapes_at_once=shapes_at_once)
 
     def mesh(self, voxels: Voxels, texts: Sequence[str] | None = None) -> list[Mesh]:
         """Texts (one per shape) say how to paint. ValueError for another resolution than 64³, or texts of another number."""
@@ -82,10 +85,7 @@ class TrellisMesher:
                 glb.export(str(path))
 
     def decoded(self, voxels: Voxels, texts: Sequence[str] | None, formats: list[str]) -> list[dict[str, Any] | None]:
-        """TRELLIS's outputs per shape, None for empty ones: each by its own shape and text alone, whoever stands beside it.
-
-        One at a time: `sample_slat` draws the noise of everything that it is given in one go and takes none from outside.
-        """
+        """TRELLIS's outputs per shape, None for empty ones; the rest `shapes_at_once` together."""
         if voxels.resolution != RESOLUTION:
             raise ValueError(
                 f"TRELLIS paints {RESOLUTION}³ voxels, not {voxels.resolution}³: take the full-size codec."
@@ -94,21 +94,24 @@ class TrellisMesher:
         if len(said) != len(voxels):
             raise ValueError(f"There are {len(voxels)} shapes and {len(said)} texts to paint them by.")
         words = [self.cut(text) or GREY for text in said]
-        return [
-            self._run(voxels, row, words[row], formats) if voxels.occupancy[row].any() else None
-            for row in range(len(voxels))
-        ]
+        solid = [i for i in range(len(voxels)) if voxels.occupancy[i].any()]
+        found: list[dict[str, Any] | None] = [None] * len(voxels)
+        for first in range(0, len(solid), self.shapes_at_once):
+            part = solid[first : first + self.shapes_at_once]
+            outputs = self._run(voxels, part, [words[i] for i in part], formats)
+            for place, i in enumerate(part):
+                found[i] = {name: outputs[name][place] for name in formats}
+        return found
 
     @torch.no_grad()
-    def _run(self, voxels: Voxels, row: int, words: str, formats: list[str]) -> dict[str, Any]:
+    def _run(self, voxels: Voxels, rows: list[int], words: list[str], formats: list[str]) -> dict[str, Any]:
         device = self.pipeline.device
         with torch.random.fork_rng(devices=[device] if torch.device(device).type == "cuda" else []):
-            torch.manual_seed(self.seed)  # of every shape anew: same shape and text, same paint
-            condition = self.pipeline.get_cond([words])
+            torch.manual_seed(self.seed)  # of every call anew: same shapes and texts, same paint
+            condition = self.pipeline.get_cond(words)
             settings = {"steps": self.steps, "cfg_strength": self.guidance}
-            latent = self.pipeline.sample_slat(condition, coordinates(voxels, row).to(device), settings)
-            outputs = self.pipeline.decode_slat(latent, formats)
-        return {name: outputs[name][0] for name in formats}
+            latent = self.pipeline.sample_slat(condition, coordinates(voxels, rows).to(device), settings)
+            return self.pipeline.decode_slat(latent, formats)
 
     def cut(self, text: str) -> str:
         """As many whole words as CLIP reads; what is cut is told in `warnings`."""
@@ -131,10 +134,13 @@ class TrellisMesher:
         return len(self.pipeline.text_cond_model["tokenizer"](text)["input_ids"])
 
 
-def coordinates(voxels: Voxels, row: int) -> Int32[Tensor, "m 4"]:
-    """(0, x, y, z) of every occupied voxel, as sparse tensors want them of the first of a batch; both grids are z-up."""
-    cells = np.argwhere(voxels.occupancy[row]).astype(np.int32)
-    return torch.from_numpy(np.concatenate([np.zeros((len(cells), 1), np.int32), cells], 1))
+def coordinates(voxels: Voxels, rows: Sequence[int]) -> Int32[Tensor, "m 4"]:
+    """(place in the batch, x, y, z) of every occupied voxel, as sparse tensors want them; both grids are z-up."""
+    parts = []
+    for place, row in enumerate(rows):
+        cells = np.argwhere(voxels.occupancy[row]).astype(np.int32)
+        parts.append(np.concatenate([np.full((len(cells), 1), place, np.int32), cells], 1))
+    return torch.from_numpy(np.concatenate(parts))
 
 
 def vertex_colored(result: Any) -> Mesh:

@@ -30,6 +30,9 @@ from maquette.training.losses import LOSSES
 from maquette.training.probe import Probe, open_probe
 from maquette.types import Cameras, Prompt
 
+PAINTED_AT_ONCE = 8
+"""Shapes that TRELLIS paints together in training, where speed counts and every answer of a group has as much of chance in it."""
+
 
 @dataclass(frozen=True)
 class Parts:
@@ -63,7 +66,7 @@ def load_parts(config: Config, processes: Processes = ALONE) -> Parts:
             "lower prompts_per_step or add prompts."
         )
     # what may be missing and is quick to ask comes before what takes minutes to load
-    mesher, painter = open_mesher(config.mesher)
+    mesher, painter = open_mesher(config.mesher, PAINTED_AT_ONCE)
     own = config.policy
     device = own.device if processes.count == 1 else str(processes.device)
     check_device(device)
