@@ -10,12 +10,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+import yaml
 
 from maquette.config import RewardWeights, StageSpec
 from maquette.making import as_generation, score_mesh
 from maquette.rewards.ensemble import build_ensemble
 from maquette.rewards.judge_parts import PointCloud, part_score, read_list, spoken
 from maquette.rewards.judge_prompts import PROMPTS, load_prompt
+from maquette.rewards.judge_rewards import JudgedReward
 from maquette.rewards.judges_file import SERVED, read_judges
 from maquette.shape.files import write_mesh
 from maquette.training.loop import write_refusals
@@ -191,6 +193,19 @@ def test_a_point_cloud_model_is_shown_points(tmp_path: Path):
         assert read_judges(path).reward("point_parts", "max").score(two_answers(prompt), 0).tolist() == [1.0, 1.0]
     url = server.requests[0]["messages"][-1]["content"][0]["image_url"]["url"]
     assert url.startswith("data:application/x-npy;base64,")
+
+
+def test_the_points_that_are_documented_are_the_points_that_are_drawn(tmp_path: Path):
+    shipped = Path(__file__).parents[2] / "configs" / "full" / "judges.yaml"
+    (line,) = (line for line in shipped.read_text().splitlines() if line.startswith("# points:"))
+    stated = yaml.safe_load(line.removeprefix("# ").split("   #")[0])
+    path = judges_file(tmp_path, "http://localhost:1/v1", **stated)
+    reward = read_judges(path).reward("point_parts", "max")
+    assert isinstance(reward, JudgedReward) and reward.points == PointCloud()
+    assert "points: {density: 4000, most: 10000}" in (shipped.parents[2] / "docs" / "full-size.md").read_text()
+    asked = Prompt("p", "a stool", parts=(PartSpec("leg", 3),))
+    with pytest.raises(ValueError, match="`points:`, a key of its own at the top of the judges file"):
+        replace(reward, points=None).score(two_answers(asked), 0)
 
 
 def test_points_are_weighted_by_area_and_take_the_corners_colours():

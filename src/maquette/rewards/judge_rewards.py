@@ -90,7 +90,10 @@ class JudgedReward:
     def _questions(self, output: StageOutput, answer: int, text: str, parts: Sequence[PartSpec]) -> list[Question]:
         if self.prompt.views == "points":
             if self.points is None:
-                raise ValueError(f"{self.name} shows point clouds: its entry in the judges file needs `points`.")
+                raise ValueError(
+                    f"{self.name} shows point clouds and was given none: their density stands under `points:`, a key of its own at the "
+                    "top of the judges file."
+                )
             shown = [(self.points.encode(output.meshes[answer]),)]
         else:
             pictures = tuple(png(view) for view in output.views.rgb[answer])
