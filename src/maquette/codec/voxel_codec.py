@@ -12,13 +12,12 @@ from typing import Any, Literal
 import numpy as np
 import torch
 from jaxtyping import Float, Int64
-from safetensors.torch import save_file
 from torch import Tensor
 
 from maquette.codec.hub import find_codec
 from maquette.codec.model import SHAPELLM_OMNI, Geometry, VoxelVQVAE
 from maquette.codec.refine import refined_codes
-from maquette.outputs import write_text, written
+from maquette.outputs import save_tensors, write_text
 from maquette.runs import read_json
 from maquette.shape.voxelise import Convention, voxelise_solid, voxelise_surface
 from maquette.tracking import progress
@@ -66,9 +65,8 @@ class VoxelCodec:
         """Write `model.safetensors` (values stored in `dtype`, None: as each is held) and `config.json`."""
         folder.mkdir(parents=True, exist_ok=True)
         stored = {"float32": torch.float32, "float16": torch.float16, None: None}[dtype]
-        weights = {k: v.to("cpu", stored or v.dtype).contiguous() for k, v in self.model.state_dict().items()}
-        with written(folder / "model.safetensors") as beside:
-            save_file(weights, beside)
+        weights = {k: v.to("cpu", stored or v.dtype) for k, v in self.model.state_dict().items()}
+        save_tensors(weights, folder / "model.safetensors")
         write_text(folder / "config.json", json.dumps(asdict(self.model.geometry), indent=1) + "\n")
 
     @property

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import torch
 
+from maquette.outputs import writing_weights, written_folder
 from maquette.policy.adapters import ADAPTER_CONFIG, adapter_base, merge_adapters
 from maquette.policy.folders import find_model
 from maquette.policy.model import Policy, load_policy
@@ -55,18 +56,13 @@ def export_policy(source: str | Path, out: Path, dtype: torch.dtype = torch.bflo
     base = adapter_base(folder) if adapters else str(source)
     policy = load_policy(base, dtype=dtype)
     model = merge_adapters(policy.model, adapters) if adapters else policy.model
-    partial = out.with_name(out.name + ".partial")
-    shutil.rmtree(partial, ignore_errors=True)
-    partial.mkdir(parents=True)
-    model.save_pretrained(partial)
-    _copy_files(find_model(base), partial)  # after it, since transformers writes a config.json of its own
-    _write_stops(policy, partial)
-    _write_template(policy, partial)
-    (partial / CHAIN).write_text(kept_chain(source_of(str(source))))
-    (partial / "README.md").write_text(model_card(policy, out.name, base, adapters, dtype))
-    if out.is_dir():
-        out.rmdir()
-    partial.rename(out)
+    with writing_weights(out), written_folder(out) as beside:
+        model.save_pretrained(beside)
+        _copy_files(find_model(base), beside)  # after it, since transformers writes a config.json of its own
+        _write_stops(policy, beside)
+        _write_template(policy, beside)
+        (beside / CHAIN).write_text(kept_chain(source_of(str(source))))
+        (beside / "README.md").write_text(model_card(policy, out.name, base, adapters, dtype))
     return out
 
 

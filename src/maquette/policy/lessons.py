@@ -15,13 +15,11 @@ from pathlib import Path
 import numpy as np
 import torch
 from jaxtyping import Int16
-from safetensors import safe_open
-from safetensors.torch import load_file, save_file
 
 from maquette.codec.voxel_codec import VoxelCodec
 from maquette.corpus.records import Record, records
 from maquette.corpus.splits import Split
-from maquette.outputs import write_text, written
+from maquette.outputs import load_tensors, save_tensors, write_text
 from maquette.tracking import progress
 from maquette.types import Voxels
 
@@ -84,9 +82,9 @@ def fingerprint(codec: VoxelCodec) -> str:
 
 def _shard(stem: Path, codec: VoxelCodec, mark: str, split: Split, count: int, seed: int, start: int) -> Lessons:
     codes, words = stem.with_suffix(".safetensors"), stem.with_suffix(".jsonl")
-    if codes.is_file() and words.is_file() and _mark(codes) == mark:
-        read = _read(codes, words)
-        if len(read) >= count:
+    if codes.is_file() and words.is_file():
+        read = _read(codes, words, mark)
+        if read is not None and len(read) >= count:
             return Lessons(read.texts[:count], read.fine[:count], read.coarse[:count])
     made = _encode(codec, records(split, count, seed, codec.resolution, start))
     write_shard(stem, made, mark)
@@ -97,17 +95,14 @@ def write_shard(stem: Path, lessons: Lessons, mark: str) -> None:
     """`stem`.jsonl (texts) and `stem`.safetensors (codes, marked with the codec's fingerprint)."""
     write_text(stem.with_suffix(".jsonl"), "".join(json.dumps(asdict(text)) + "\n" for text in lessons.texts))
     arrays = {"fine": torch.from_numpy(lessons.fine), "coarse": torch.from_numpy(lessons.coarse)}
-    with written(stem.with_suffix(".safetensors")) as beside:
-        save_file(arrays, beside, metadata={"codec": mark})
+    save_tensors(arrays, stem.with_suffix(".safetensors"), {"codec": mark})
 
 
-def _mark(path: Path) -> str:
-    with safe_open(path, "np") as opened:
-        return (opened.metadata() or {}).get("codec", "")
-
-
-def _read(codes: Path, words: Path) -> Lessons:
-    arrays = load_file(codes)
+def _read(codes: Path, words: Path, mark: str) -> Lessons | None:
+    """A shard; None where its codes are another codec's. ValueError where it is cut short."""
+    arrays, metadata = load_tensors(codes)
+    if metadata.get("codec") != mark:
+        return None
     lines = [json.loads(line) for line in words.read_text().splitlines()]
     texts = tuple(Texts(tuple(line["captions"]), line["plan"], line["description"]) for line in lines)
     return Lessons(texts, arrays["fine"].numpy(), arrays["coarse"].numpy())

@@ -10,7 +10,7 @@ from torch import Tensor
 from transformers import PreTrainedModel
 from transformers.utils.logging import disable_progress_bar
 
-from maquette.outputs import written_folder
+from maquette.outputs import writing_weights, written_folder
 from maquette.policy.adapters import lora_layers, save_adapter
 from maquette.policy.sharding import whole
 from maquette.policy.tokenizer import PolicyTokenizer
@@ -39,7 +39,7 @@ def save_policy(
     if not write:
         return
     disable_progress_bar()  # transformers draws one on stderr for what takes milliseconds
-    with written_folder(folder) as beside:
+    with writing_weights(folder), written_folder(folder) as beside:
         if adapters:
             save_adapter(model, beside, state)
         else:

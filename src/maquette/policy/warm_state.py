@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from safetensors import safe_open
-from safetensors.torch import save_file
 from torch import Tensor
 
 from maquette.optimisers import MuonAdamW
+from maquette.outputs import load_progress, progress_metadata, save_tensors
 from maquette.policy.model import Policy
 
 
@@ -58,26 +56,22 @@ def average(state: WarmState, decay: float) -> None:
 
 def save_state(state: WarmState, path: Path) -> None:
     """Write `path` whole or not at all."""
-    tensors = dict(_tensors(state))
-    progress = json.dumps({"step": state.step, "seconds": state.seconds})
-    partial = path.with_suffix(".partial")
-    save_file({name: value.contiguous() for name, value in tensors.items()}, partial, metadata={"progress": progress})
-    partial.replace(path)
+    save_tensors(dict(_tensors(state)), path, progress_metadata(state.step, state.seconds))
 
 
 def load_state(state: WarmState, path: Path) -> None:
-    """Bring a new state to where `path` was written. ValueError names the first weight of another shape."""
-    with safe_open(path, "pt") as opened:
-        progress = json.loads(opened.metadata()["progress"])
-        tensors = {name: opened.get_tensor(name) for name in opened.keys()}  # noqa: SIM118 (not a dict)
+    """Bring a new state to where `path` was written. ValueError: cut short, or the first weight of another shape."""
+    tensors, step, seconds = load_progress(path)
     for name, value in state.policy.named_parameters():
+        if not {f"weights.{name}", f"averaged.{name}"} <= tensors.keys():
+            raise ValueError(f"{path} has no {name}: it is the state of another model.")
         found = tensors[f"weights.{name}"]
         if found.shape != value.shape:
             raise ValueError(f"{path}: {name} has shape {tuple(found.shape)}, expected {tuple(value.shape)}.")
         value.data.copy_(found)
         state.averaged[name].copy_(tensors[f"averaged.{name}"])
     state.optimiser.load(tensors)
-    state.step, state.seconds = progress["step"], progress["seconds"]
+    state.step, state.seconds = step, seconds
 
 
 def _tensors(state: WarmState) -> Iterator[tuple[str, Tensor]]:

@@ -6,20 +6,18 @@ from pathlib import Path
 from typing import TypeVar
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
 from torch import nn
+
+from maquette.outputs import load_tensors, save_tensors
 
 Network = TypeVar("Network", bound=nn.Module)
 
 
 def save_network(network: nn.Module, path: Path) -> None:
-    """Writes all weights and running statistics as float16 (integers as they are), beside first and then renamed."""
-    state = {key: (t.half() if t.is_floating_point() else t).contiguous() for key, t in network.state_dict().items()}
+    """Writes all weights and running statistics as float16 (integers as they are), whole or not at all."""
+    state = {key: t.half() if t.is_floating_point() else t for key, t in network.state_dict().items()}
     path.parent.mkdir(parents=True, exist_ok=True)
-    beside = path.with_suffix(".partial")
-    save_file(state, beside)
-    beside.replace(path)
+    save_tensors(state, path)
 
 
 def load_network(network: Network, path: Path) -> Network:
@@ -29,10 +27,7 @@ def load_network(network: Network, path: Path) -> Network:
     """
     if not path.is_file():
         raise ValueError(f"no weights at {path}; `maquette train-scorers configs/scorers.yaml` writes them")
-    try:
-        state = load_file(path)
-    except SafetensorError as error:
-        raise ValueError(f"{path} is not a readable safetensors file: {error}") from error
+    state, _ = load_tensors(path)
     expected = network.state_dict()
     if state.keys() != expected.keys():
         odd = sorted(state.keys() ^ expected.keys())[0]
