@@ -9,7 +9,7 @@ import torch
 
 from maquette.codec.figures import color_errors, iou, measure
 from maquette.codec.model import VoxelVQVAE
-from maquette.codec.refine import reconstruction_error
+from maquette.codec.refine import COLOR, reconstruction_error
 from maquette.codec.voxel_codec import COARSE_GREY, VoxelCodec, channels_of
 from maquette.corpus.rasterise import voxelise_design
 from maquette.corpus.splits import designs
@@ -63,11 +63,11 @@ def test_a_reconstruction_error_by_hand():
     target[:, :, 0, 0, 0] = 1.0  # one white voxel
     logits = torch.where(target > 0, 50.0, -50.0)
     logits[1, 1, 0, 0, 0] = -50.0  # the second one's without its red
-    expected = torch.tensor([0.0, 1 / 3])
+    expected = torch.tensor([0.0, COLOR * 1 / 3])
     torch.testing.assert_close(reconstruction_error(logits, target, colored=True), expected, atol=1e-6, rtol=0)
     torch.testing.assert_close(reconstruction_error(logits, target, colored=False), torch.zeros(2), atol=1e-6, rtol=0)
     logits[1, 0, 0, 0, 0] = -50.0  # and without itself: dice 1 - 1/2, entropy 50 at one voxel of eight
-    expected = torch.tensor([0.0, 1 / 3 + 0.5 + 50 / 8])
+    expected = torch.tensor([0.0, COLOR * 1 / 3 + 0.5 + 50 / 8])
     torch.testing.assert_close(reconstruction_error(logits, target, colored=True), expected, atol=1e-6, rtol=0)
 
 
