@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from scipy.spatial import ConvexHull
 
 from maquette import quickstart
 from maquette.cli import COMMANDS, main
@@ -304,3 +305,20 @@ def test_the_configs_go_into_the_wheel():
     for homes, file in ((quickstart.HOMES, "quickstart.yaml"), (grid.HOMES, "studies/paradigm.yaml")):
         package = Path(quickstart.__file__).parent / "data" / "configs"
         assert package in homes and any((home / file).is_file() for home in homes)
+
+
+def test_codes_that_a_search_finds_give_the_mesh_back(tmp_path: Path):
+    """In bfloat16, by the command's own function; a cube is easy for it, so a few steps will do."""
+    from maquette.cli_files import decode, encode
+
+    x, y, z = np.meshgrid(*[[-side / 2, side / 2] for side in (0.6, 0.4, 0.8)], indexing="ij")
+    corners = np.stack([x, y, z], -1).reshape(-1, 3).astype(np.float32)
+    hull = ConvexHull(corners)
+    write_mesh(Mesh(corners, hull.simplices, np.full((8, 3), (0.8, 0.1, 0.1), np.float32)), tmp_path / "box.ply")
+    encode(tmp_path / "box.ply", tmp_path / "codes.json", refine=2, bfloat16=True)
+    codes = json.loads((tmp_path / "codes.json").read_text())["codes"]
+    decode(tmp_path / "codes.json", tmp_path / "back.glb")
+    back = read_mesh(tmp_path / "back.glb")
+    assert len(codes) == 128 and 0 <= min(codes) <= max(codes) < 4096
+    # placed in the cube as the codec was taught: the largest side 1
+    assert np.allclose(sorted(np.ptp(back.vertices, axis=0)), (0.5, 0.75, 1.0), atol=0.15)

@@ -17,6 +17,7 @@ def encode(
     codec: str = "tiny",
     convention: Literal["", "centred", "shapellm", "3dgen-r1"] = "",
     refine: int = 0,
+    bfloat16: bool = False,
 ) -> None:
     """A mesh as the codes of a shape codec.
 
@@ -26,13 +27,14 @@ def encode(
         codec: tiny, a folder, or a repository in the hub's cache.
         convention: How the mesh is placed in the grid; by default as the codec was taught.
         refine: Steps of search for codes that give the shape back more faithfully than the encoder's own; 40 are a good number.
+        bfloat16: Compute in bfloat16: several times as fast where the processor has it.
     """
     from maquette.codec.voxel_codec import VoxelCodec
     from maquette.outputs import output_file, write_text
     from maquette.shape.files import read_mesh
 
     output_file(out)
-    shapes = VoxelCodec.load(codec)
+    shapes = VoxelCodec.load(codec, bfloat16=bfloat16)
     codes = shapes.encode(shapes.voxelise(read_mesh(mesh), convention or None), refine)[0].tolist()
     write_text(out, json.dumps({"codec": codec, "codes": codes}) + "\n")
     print(f"→ {out} ({len(codes)} codes)")
