@@ -6,7 +6,7 @@ import json
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 Reply = Callable[[dict, int], object]
@@ -46,12 +46,12 @@ class JudgeServer:
             self.under_way += 1
             self.most = max(self.most, self.under_way)
         try:
-            self.send(handler, self.reply(body, number))
-        except OSError:
-            pass  # the client had hung up
+            said = self.reply(body, number)
         finally:
-            with self.lock:
+            with self.lock:  # before the answer is sent: who has it may ask again at once
                 self.under_way -= 1
+        with suppress(OSError):  # the client had hung up
+            self.send(handler, said)
 
     def send(self, handler: BaseHTTPRequestHandler, said: object) -> None:
         if said == STALL:
