@@ -322,3 +322,10 @@ def test_codes_that_a_search_finds_give_the_mesh_back(tmp_path: Path):
     assert len(codes) == 128 and 0 <= min(codes) <= max(codes) < 4096
     # placed in the cube as the codec was taught: the largest side 1
     assert np.allclose(sorted(np.ptp(back.vertices, axis=0)), (0.5, 0.75, 1.0), atol=0.15)
+
+
+@pytest.mark.parametrize("codes", ["[99999999999999999999]", "[true, false]", "[1.5]", "7"])
+def test_what_are_no_codes_is_one_line(codes: str, tmp_path: Path, monkeypatch, capsys):
+    (tmp_path / "codes.json").write_text(f'{{"codes": {codes}}}')
+    line = refused(["decode", str(tmp_path / "codes.json"), "--out", str(tmp_path / "x.glb")], monkeypatch, capsys)
+    assert "must be a list of whole numbers" in line

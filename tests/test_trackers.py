@@ -9,6 +9,7 @@ from types import ModuleType
 import numpy as np
 import pytest
 
+from maquette import tracking
 from maquette.config import Config
 from maquette.tracking import need_tracker, open_trackers, read_metrics
 from maquette.training.loop import check_folder
@@ -88,3 +89,12 @@ def test_tensorboard_writes_events(tmp_path: Path):
     trackers.log_views(0, "best", views(), ["a", "b"])
     trackers.close()
     assert list((tmp_path / "tensorboard").glob("events.*"))
+
+
+def test_progress_of_unknown_length_says_its_rate_and_what_is_left(monkeypatch: pytest.MonkeyPatch, capsys):
+    clock = iter([0.0, 0.0, 0.0, 0.0, 20.0, 20.0])
+    monkeypatch.setattr(tracking.time, "monotonic", lambda: next(clock, 20.0))
+    with tracking.progress_bar() as show:
+        show("decode", 0, 100)
+        show("decode", 40, 100)
+    assert "decode: 40 of at most 100, 30 s left (2.00/s)" in capsys.readouterr().err

@@ -110,6 +110,7 @@ def read_codes(path: Path) -> list[int]:
         codes = json.loads(path.read_text())["codes"]
     except (json.JSONDecodeError, KeyError, TypeError, UnicodeDecodeError) as error:
         raise ValueError(f'{path} is not what `maquette encode` writes: JSON with a list "codes".') from error
-    if not isinstance(codes, list) or not all(isinstance(code, int) for code in codes):
-        raise ValueError(f"{path}: `codes` must be a list of whole numbers.")
+    # of what is a number but no code, which -1 is too, the decoder has its own sentence
+    if not isinstance(codes, list) or not all(type(code) is int and abs(code) < 2**31 for code in codes):
+        raise ValueError(f"{path}: `codes` must be a list of whole numbers below 2,147,483,648.")
     return codes

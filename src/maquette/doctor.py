@@ -15,14 +15,13 @@ from typing import Literal
 
 DATA = Path(__file__).parent / "data"
 WEIGHTS = {
-    "codec": "maquette train-codec configs/codec.yaml",
-    "policy-base": "maquette warm-start configs/warm-start.yaml",
-    "policy-rl": "maquette train configs/hi-grpo.yaml",
-    "scorers": "maquette train-scorers configs/scorers.yaml",
-    "evaluators": "maquette train-scorers configs/evaluators.yaml --evaluators",
+    **dict.fromkeys(
+        ("codec", "policy-base", "policy-rl", "scorers", "evaluators"),
+        "reinstall the package: weights are shipped with it; `make weights` in a checkout trains all of them anew, for hours",
+    ),
     "prompts": "reinstall the package: prompt sets are shipped with it",
 }
-"""Folders of shipped files, and what makes each anew."""
+"""Folders of shipped files, and what to do where one is missing."""
 OPTIONAL = ("policy-rl",)
 """Everything works without these."""
 

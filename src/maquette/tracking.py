@@ -73,16 +73,17 @@ def progress_bar() -> Iterator[Callable[[str, int, int], None]]:
     """`show(what, done, total)`: a bar on stderr where that is a terminal, else a line every ten seconds."""
     console = Console(stderr=True)
     if not console.is_terminal:
-        said = [time.monotonic()]
+        said, began = [time.monotonic()], {"": time.monotonic()}
 
         def line(what: str, done: int, total: int) -> None:
-            if time.monotonic() - said[0] >= QUIET_SECONDS:
-                said[0] = time.monotonic()
-                tell(f"{what}: {done} of at most {total}")
+            now, start = time.monotonic(), began.setdefault(what, time.monotonic())
+            if now - said[0] >= QUIET_SECONDS and now > start:
+                said[0], rate = now, max(done, 1) / (now - start)
+                tell(f"{what}: {done} of at most {total}, {(total - done) / rate:.0f} s left ({rate:.2f}/s)")
 
         yield line
         return
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(), _Rate())
     with Progress(*columns, console=console, transient=True) as bar:
         task = bar.add_task("", total=None)
         shown = [""]

@@ -11,7 +11,7 @@ import torch
 from maquette.codec import losses, moving_codebook
 from maquette.codec.model import Geometry
 from maquette.codec.quantiser import kmeans, nearest
-from maquette.codec.shape_store import ShapeStore, store
+from maquette.codec.shape_store import ShapeStore, corpus_store, store
 from maquette.codec.train import Recipe, batch_at, learning_rate, train_codec
 from maquette.codec.voxel_codec import COARSE_GREY
 from maquette.types import Voxels
@@ -158,3 +158,10 @@ def test_losses_by_hand():
 def test_learning_rate_warms_up_and_falls_to_a_hundredth():
     assert learning_rate(0, QUICK) < learning_rate(2, QUICK)
     assert learning_rate(QUICK.steps, QUICK) == pytest.approx(QUICK.learning_rate / 100)
+
+
+def test_shapes_that_were_kept_are_those_that_are_asked_for(tmp_path: Path):
+    first, more = corpus_store(tmp_path, "train", 2, 0, 16), corpus_store(tmp_path, "train", 3, 0, 16)
+    other, again = corpus_store(tmp_path, "train", 2, 1, 16), corpus_store(tmp_path, "train", 2, 0, 16)
+    assert (len(first), len(more)) == (2, 3) and np.array_equal(first.fine, again.fine)
+    assert np.array_equal(more.fine[:2], first.fine) and not np.array_equal(other.fine, first.fine)

@@ -81,8 +81,9 @@ def store(pairs: Iterable[tuple[Voxels, Voxels]]) -> ShapeStore:
     return ShapeStore(resolution, np.stack(fine), np.stack(coarse), np.concatenate(colors), starts)
 
 
-def corpus_store(path: Path, split: Split, count: int, seed: int, resolution: int) -> ShapeStore:
-    """The first `count` designs of a split as shapes, made once and then read from `path`."""
+def corpus_store(folder: Path, split: Split, count: int, seed: int, resolution: int) -> ShapeStore:
+    """The first `count` designs of a split as shapes, made once and then read from a file of `folder` whose name says which they are."""
+    path = folder / f"{split}-{count}-seed-{seed}-at-{resolution}.npz"
     if not path.is_file():
         made = progress(designs(split, count, seed), f"{split} shapes", count)
         pairs = ((voxelise_design(d, resolution)[0], voxelise_design(d, resolution, coarse=True)[0]) for d in made)

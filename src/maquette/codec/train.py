@@ -24,7 +24,7 @@ from maquette.codec.shape_store import ShapeStore, corpus_store
 from maquette.codec.voxel_codec import VoxelCodec, channels_of
 from maquette.optimisers import MuonAdamW
 from maquette.outputs import write_text
-from maquette.tracking import provenance
+from maquette.tracking import progress, provenance
 from maquette.types import Voxels
 
 OUTSIDE = ("Encoder.input_layer.", "Decoder.input_layer.", "Decoder.out_layer.")
@@ -78,18 +78,19 @@ def train_codec(
     heldout_shapes: int = 512,
     seed: int = 0,
     threads: int = 2,
+    command: str = "",
 ) -> VoxelCodec:
     """The trained codec, also written to `out` (model, config, log.jsonl, checkpoint); a stopped run goes on where it was.
 
-    Shapes not given are made from the corpus (train and held-out compositions) and kept in `out`.
+    Shapes not given are made from the corpus (train and held-out compositions) and kept in `out`. The card names `command`.
     """
     torch.set_num_threads(threads)
     out.mkdir(parents=True, exist_ok=True)
-    train = train or corpus_store(out / "train.npz", "train", train_shapes, seed, geometry.resolution)
-    heldout = heldout or corpus_store(out / "heldout.npz", "heldout", heldout_shapes, seed, geometry.resolution)
+    train = train or corpus_store(out, "train", train_shapes, seed, geometry.resolution)
+    heldout = heldout or corpus_store(out, "heldout", heldout_shapes, seed, geometry.resolution)
     state = load_state(out / "checkpoint", _fresh(geometry, recipe, seed))
     with (out / "log.jsonl").open("a") as log:
-        while state.step < recipe.steps:
+        for _ in progress(range(state.step, recipe.steps), "train the codec", recipe.steps - state.step):
             began = time.perf_counter()
             numbers = train_step(state, train, recipe, seed)
             state.seconds += time.perf_counter() - began
@@ -108,7 +109,7 @@ def train_codec(
         "seconds": round(state.seconds),
         "figures": {"fine": asdict(fine), "coarse": asdict(coarse)},
         "recipe": asdict(recipe),
-        **provenance("maquette train-codec configs/codec.yaml"),
+        **provenance(command),
     }
     write_text(out / "card.json", json.dumps(card, indent=1) + "\n")
     return codec
@@ -116,9 +117,9 @@ def train_codec(
 
 def train_step(state: TrainingState, train: ShapeStore, recipe: Recipe, seed: int) -> dict[str, float]:
     """One update in place; what it did is a function of the state, the shapes, the recipe and the seed alone."""
-    progress = state.step / recipe.steps
+    share = state.step / recipe.steps
     generator = torch.Generator().manual_seed(seed * 1_000_003 + state.step)
-    if state.codebook is None and progress >= recipe.quantise_after:
+    if state.codebook is None and share >= recipe.quantise_after:
         state.codebook = _first_codebook(state.model, train, recipe, generator)
     target = batch_at(train, state.step, recipe, seed)
     loss, numbers, vectors = _loss(state, target, recipe)
@@ -127,7 +128,7 @@ def train_step(state: TrainingState, train: ShapeStore, recipe: Recipe, seed: in
     state.optimiser.step(learning_rate(state.step, recipe))
     numbers["gradient_norm"] = float(norm)
     if state.codebook is not None:
-        numbers["revived"] = _move_codebook(state.model, state.codebook, vectors, recipe, progress, generator)
+        numbers["revived"] = _move_codebook(state.model, state.codebook, vectors, recipe, share, generator)
     state.step += 1
     return numbers
 
@@ -192,13 +193,13 @@ def _move_codebook(
     book: MovingCodebook,
     vectors: Float[Tensor, "a c d"],
     recipe: Recipe,
-    progress: float,
+    share: float,
     generator: torch.Generator,
 ) -> int:
     rows, codes = vectors.flatten(0, 1), model.vq.codes(vectors).flatten()
     moving_codebook.move(book, rows, codes, recipe.codebook_decay)
     revived = 0
-    if progress < recipe.revive_until:
+    if share < recipe.revive_until:
         revived = moving_codebook.revive(book, rows, codes, recipe.least_use, generator)
     model.vq.embeddings.weight.data.copy_(book.codes)
     return revived

@@ -203,6 +203,13 @@ function provenance() {
   $("record").textContent = JSON.stringify(records, null, 1);
 }
 
+// How far the recognisers behind "attribute accuracy" are right themselves.
+function recognisers() {
+  const own = data.systems.map((s) => s.provenance.evaluators).find(Boolean) || {};
+  const known = [["category", "family_accuracy"], ["counts", "count_accuracy"], ["colours", "color_accuracy"]].filter(([, key]) => has(own[key]));
+  if (known.length) $("recognisers").textContent = ` that are themselves right about held-out objects in ${known.map(([what, key]) => `${fixed(own[key])} (${what})`).join(", ")}`;
+}
+
 // ---- everything together
 choices("part", [["", "all categories"], ...[...new Set(data.systems.flatMap((s) => Object.keys(s.categories)))].map((c) => [c, c])]);
 choices("worst", data.measures.map((m) => [m.name, m.title]));
@@ -226,4 +233,5 @@ judges();
 training();
 gallery();
 provenance();
+recognisers();
 $("contents").append(...[...document.querySelectorAll("main > section")].map((s) => el("a", { href: "#" + s.id }, s.querySelector("h2").textContent)));
