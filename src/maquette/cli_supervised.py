@@ -46,8 +46,14 @@ def train_codec(config: Positional[Path], out: Path | None = None, set: tuple[st
     c = load_config(config, set, kind=CodecConfig)
     folder = make_run_folder(out or Path("runs") / config.stem)
     recipe = Recipe(steps=c.steps, batch=c.batch, learning_rate=c.learning_rate)
-    counts = {"train_shapes": c.train_shapes, "heldout_shapes": c.heldout_shapes}
-    train_codec(folder, recipe=recipe, **counts, seed=c.seed, command=command_line())
+    train_codec(
+        folder,
+        recipe=recipe,
+        train_shapes=c.train_shapes,
+        heldout_shapes=c.heldout_shapes,
+        seed=c.seed,
+        command=command_line(),
+    )
     print(f"→ {folder}")
 
 
