@@ -14,7 +14,7 @@ import pytest
 from PIL import Image
 from scipy.spatial import ConvexHull
 
-from maquette import quickstart
+from maquette import doctor, quickstart
 from maquette.cli import COMMANDS, main
 from maquette.evaluation.answers import in_unit_cube
 from maquette.evaluation.geometry import mesh_quality
@@ -128,6 +128,14 @@ def test_doctor_names_every_package_and_gap():
     done = maquette("doctor")
     for name in ("python", "torch", "transformers", "gpu", "[studio]", "data/codec"):
         assert name in done.stdout
+
+
+def test_doctor_says_how_weights_that_are_missing_are_had(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(doctor, "DATA", tmp_path)
+    found = {f.name: f for f in doctor.examine() if f.name.startswith("data/")}
+    assert found["data/codec"].state == "fault" and found["data/policy-rl"].state == "gap"
+    for name in ("codec", "policy-base", "policy-rl", "scorers", "evaluators"):
+        assert "`make weights`" in found[f"data/{name}"].remedy
 
 
 OUTPUTS = (

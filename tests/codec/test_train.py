@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 
+from maquette import tracking
 from maquette.codec import losses, moving_codebook
 from maquette.codec.model import Geometry
 from maquette.codec.quantiser import kmeans, nearest
@@ -55,6 +56,26 @@ def test_a_store_that_could_not_be_written_leaves_the_earlier_one(tmp_path: Path
     with pytest.raises(OSError, match="No space left"):
         boxes(5).save(tmp_path / "shapes.npz")
     assert (tmp_path / "shapes.npz").read_bytes() == before
+
+
+def test_a_store_that_is_cut_short_is_named(tmp_path: Path):
+    path = tmp_path / "shapes.npz"
+    boxes(3).save(path)
+    whole = path.read_bytes()
+    for length in (0, 10, len(whole) // 2, len(whole) - 1):
+        path.write_bytes(whole[:length])
+        with pytest.raises(ValueError, match=r"shapes\.npz is cut short or no store of shapes") as caught:
+            ShapeStore.load(path)
+        assert "\n" not in str(caught.value)
+
+
+def test_training_shows_its_progress_and_its_card_names_the_command(tmp_path: Path, monkeypatch, capsys):
+    monkeypatch.setattr(tracking, "QUIET_SECONDS", 0.0)
+    train_codec(
+        tmp_path, boxes(32), boxes(8, seed=1), geometry=SMALL, recipe=QUICK, command="maquette train-codec mine.yaml"
+    )
+    assert "train the codec: 12/24, " in capsys.readouterr().err
+    assert json.loads((tmp_path / "card.json").read_text())["command"] == "maquette train-codec mine.yaml"
 
 
 def test_stored_shapes_come_back_as_they_were(tmp_path: Path):

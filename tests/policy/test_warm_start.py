@@ -1,3 +1,4 @@
+import json
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -9,7 +10,7 @@ import torch
 from maquette.policy.chains import CHAINS, LessonPlan, collate, heldout_batches, write_sequence
 from maquette.policy.lessons import Lessons, Texts, prepare_lessons
 from maquette.policy.model import load_policy, new_policy, tiny_config
-from maquette.policy.warm_start import Recipe, evaluate, finish, lesson_loss, run, train_step
+from maquette.policy.warm_start import Recipe, card_before, evaluate, finish, lesson_loss, run, train_step
 from maquette.policy.warm_state import WarmState, load_state, new_state, save_state, schedule
 from maquette.tracking import read_metrics
 from maquette.types import SegmentKind
@@ -135,6 +136,25 @@ def test_it_learns_and_is_saved_with_its_card(folder: Path) -> None:
     assert (folder / "policy" / "card.json").is_file()
     assert again.tokenizer.size == "tiny" and again.tokenizer.prompt_limit == 64
     assert evaluate(again, held, bfloat16=False)["heldout/all"] < 0.6 * before
+
+
+def test_a_card_names_every_training_that_the_policy_went_through(folder: Path) -> None:
+    state, plan = new_run()
+    held = heldout_batches(toy_lessons(4), plan.tokenizer, 4)
+    for name, start in (("first", ""), ("second", "first/policy"), ("third", "second/policy")):
+        data: dict[str, str | int] = {"objects": 24, "start": str(folder / start) if start else ""}
+        finish(state, held, RECIPE, folder / name, data, f"command of the {name}")
+    third = json.loads((folder / "third" / "policy" / "card.json").read_text())
+    second = third["went on from"]
+    first = second["went on from"]
+    assert [card["command"] for card in (third, second, first)] == [
+        f"command of the {n}" for n in ("third", "second", "first")
+    ]
+    assert (
+        first["recipe"]["lr"] == RECIPE.lr and {"commit", "date", "seconds", "heldout_nats_per_token"} <= first.keys()
+    )
+    assert "went on from" not in first and card_before(str(folder / "elsewhere")) == {}
+    assert card_before("tiny")["went on from"]["went on from"]["seconds"] > 0  # type: ignore[index]
 
 
 def test_a_checkpoint_of_another_shape_says_which(folder: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from zipfile import BadZipFile
 
 import numpy as np
 from jaxtyping import Int64, UInt8
@@ -61,8 +62,15 @@ class ShapeStore:
 
     @classmethod
     def load(cls, path: Path) -> ShapeStore:
-        with np.load(path) as arrays:
-            return cls(int(arrays["resolution"]), arrays["fine"], arrays["coarse"], arrays["colors"], arrays["starts"])
+        """ValueError where the file is cut short or holds something else."""
+        try:
+            with path.open("rb") as file, np.load(file) as arrays:  # numpy leaves what it cannot read open
+                resolution, *rest = (arrays[name] for name in ("resolution", "fine", "coarse", "colors", "starts"))
+                return cls(int(resolution), *rest)
+        except (BadZipFile, KeyError, ValueError, EOFError, OSError) as error:
+            raise ValueError(
+                f"{path} is cut short or no store of shapes ({error}); delete it: it is made anew."
+            ) from error
 
 
 def store(pairs: Iterable[tuple[Voxels, Voxels]]) -> ShapeStore:
