@@ -53,7 +53,7 @@ def test_the_counts_are_those_of_the_modules():
     assert size.per_layer == sum(p.numel() for p in model.model.language_model.layers[0].parameters())
     before = set(model.state_dict())
     with torch.device("meta"):
-        add_lora(model, 32, 64.0, "base")
+        add_lora(model, 32, 64.0)
     adapters = sum(
         value.numel() for name, value in model.state_dict().items() if name not in before and ".lora_" in name
     )

@@ -119,7 +119,7 @@ def test_every_row_has_its_own_seed_and_exact_lengths():
 def test_adapters_are_merged_under_the_bases_names_when_weights_are_sent():
     policy = micro_policy()
     names = set(policy.model.state_dict())
-    add_lora(policy.model, 2, 4.0, "base")
+    add_lora(policy.model, 2, 4.0)
     layer = lora_layers(policy.model)[0]
     layer.lora_B["default"].weight.data.fill_(0.1)
     engine = engine_of(policy)

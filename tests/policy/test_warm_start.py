@@ -7,11 +7,13 @@ import numpy as np
 import pytest
 import torch
 
+from maquette.cards import went_on_from
 from maquette.policy.chains import CHAINS, LessonPlan, collate, heldout_batches, write_sequence
 from maquette.policy.lessons import Lessons, Texts, prepare_lessons
 from maquette.policy.model import load_policy, new_policy, tiny_config
-from maquette.policy.warm_start import Recipe, card_before, evaluate, finish, lesson_loss, run, train_step
+from maquette.policy.warm_start import Recipe, evaluate, finish, lesson_loss, run, train_step
 from maquette.policy.warm_state import WarmState, load_state, new_state, save_state, schedule
+from maquette.runs import SHIPPED
 from maquette.tracking import read_metrics
 from maquette.types import SegmentKind
 from tests.policy.micro import CODEBOOK, CODES, micro_policy, micro_tokenizer
@@ -153,8 +155,8 @@ def test_a_card_names_every_training_that_the_policy_went_through(folder: Path) 
     assert (
         first["recipe"]["lr"] == RECIPE.lr and {"commit", "date", "seconds", "heldout_nats_per_token"} <= first.keys()
     )
-    assert "went on from" not in first and card_before(str(folder / "elsewhere")) == {}
-    assert card_before("tiny")["went on from"]["went on from"]["seconds"] > 0  # type: ignore[index]
+    assert "went on from" not in first and went_on_from(folder / "elsewhere") == {}
+    assert went_on_from(SHIPPED["tiny"])["went on from"]["went on from"]["seconds"] > 0  # type: ignore[index]
 
 
 def test_a_checkpoint_of_another_shape_says_which(folder: Path) -> None:

@@ -81,7 +81,7 @@ def parts_of(config: Config, processes: Processes) -> Parts:
 def adapted_parts(config: Config, processes: Processes) -> Parts:
     """Adapters learn; the reference is the same weights without them."""
     parts = parts_of(config, processes)
-    add_lora(parts.policy.model, 4, 8.0, "base", 0)
+    add_lora(parts.policy.model, 4, 8.0)
     engine = LockstepEngine(parts.policy, GEOMETRY.codes_per_shape)
     return replace(parts, reference=reference_of(parts.policy), engine=engine)
 

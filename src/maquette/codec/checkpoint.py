@@ -8,7 +8,7 @@ from pathlib import Path
 from maquette.codec.model import VoxelVQVAE, check_weights
 from maquette.codec.moving_codebook import MovingCodebook
 from maquette.optimisers import MuonAdamW
-from maquette.outputs import load_progress, progress_metadata, save_tensors
+from maquette.tensor_files import load_progress, progress_metadata, save_tensors
 
 
 @dataclass
@@ -45,7 +45,7 @@ def load_state(path: Path, fresh: TrainingState) -> TrainingState:
     check_weights(weights, fresh.model.state_dict(), file)
     fresh.model.load_state_dict(weights)
     fresh.optimiser.load(tensors)
-    if {"codebook.use", "codebook.total"} <= tensors.keys():
+    if "codebook.use" in tensors:
         fresh.codebook = MovingCodebook(tensors["codebook.use"], tensors["codebook.total"])
     fresh.step, fresh.seconds = step, seconds
     return fresh

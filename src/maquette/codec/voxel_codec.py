@@ -17,9 +17,10 @@ from torch import Tensor
 from maquette.codec.hub import find_codec
 from maquette.codec.model import SHAPELLM_OMNI, Geometry, VoxelVQVAE
 from maquette.codec.refine import refined_codes
-from maquette.outputs import save_tensors, write_text
+from maquette.outputs import write_text
 from maquette.runs import read_json
 from maquette.shape.voxelise import Convention, voxelise_solid, voxelise_surface
+from maquette.tensor_files import save_tensors
 from maquette.tracking import progress
 from maquette.types import Mesh, Voxels
 

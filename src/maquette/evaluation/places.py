@@ -7,6 +7,7 @@ prompt determines the shape. Unlike IoU every part has one voice, four thin legs
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -57,8 +58,9 @@ def parts_in_place(
                 shown = np.full((int(place.sum()), 3), GREY, np.float32) if color is None else color[place]
                 same = nearest_named(shown[own]) == NAMES.index(spec.color)
                 painted.append(float((occupancy[place][own] & same).mean()))
-    return _mean(filled), _mean(painted)
+    return mean_or_nan(filled), mean_or_nan(painted)
 
 
-def _mean(values: list[float]) -> float:
+def mean_or_nan(values: Sequence[float]) -> float:
+    """NaN where there is nothing to average: the prompt does not ask."""
     return float(np.mean(values)) if values else math.nan

@@ -62,12 +62,7 @@ def of_design(design: Design, ceiling: float) -> Reference:
     def places(resolution: int) -> Places:
         return Places(tuple(part.name for part in design.parts), voxelise_design(design, resolution)[1])
 
-    mesh = partial(_meshed, voxels)
-    return Reference(ceiling >= DETERMINED, voxels, mesh, places=places)
-
-
-def _meshed(voxels: Callable[[int], Voxels]) -> Mesh:
-    return SurfaceMesher().mesh(voxels(RESOLUTION))[0]
+    return Reference(ceiling >= DETERMINED, voxels, lambda: SurfaceMesher().mesh(voxels(RESOLUTION))[0], places=places)
 
 
 def of_file(path: Path) -> Reference:

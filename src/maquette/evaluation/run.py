@@ -28,7 +28,7 @@ from maquette.evaluation.known import RECORD, known_shares
 from maquette.evaluation.metrics import Interval, kernel_distance_interval, kernel_record
 from maquette.evaluation.networks import COUNTS, Attributes, Evaluators
 from maquette.evaluation.palette import colors_shown, surface_colors
-from maquette.evaluation.places import parts_in_place
+from maquette.evaluation.places import mean_or_nan, parts_in_place
 from maquette.evaluation.pretrained import Gathered, Pretrained, compat_numbers, look, set_distances
 from maquette.evaluation.references import Reference, References
 from maquette.evaluation.results import Evaluation, ObjectResult, file_stem, save_evaluation
@@ -218,7 +218,7 @@ def attribute_accuracy(prompt: Prompt, seen: Attributes, answer: int) -> tuple[f
         for part in known
         if part.color in seen.colors
     ]
-    return category, _mean(counts), _mean(colors)
+    return category, mean_or_nan(counts), mean_or_nan(colors)
 
 
 def shape_errors(prompt: Prompt, answers: Answers, i: int, reference: Reference | None) -> dict[str, float]:
@@ -269,10 +269,6 @@ def unit_scale(features: Float32[np.ndarray, "m d"]) -> Float32[np.ndarray, "m d
     """Each row scaled to a mean square of 1, so that x·y / d in the kernel is a cosine: the cubic kernel is for features of that
     size, and on larger ones a few long vectors would be the whole distance."""
     return features / np.sqrt((features**2).mean(1, keepdims=True) + 1e-12)
-
-
-def _mean(values: Sequence[float]) -> float:
-    return float(np.mean(values)) if len(values) else math.nan
 
 
 def _unless(bad: bool, value: float) -> float:

@@ -29,10 +29,10 @@ TARGETS = r"(?:.*\.)?layers\.\d+\.(?:self_attn|mlp)\.(?:q|k|v|o|gate|up|down)_pr
 ADAPTER_CONFIG = "adapter_config.json"
 
 
-def add_lora(model: PreTrainedModel, rank: int, alpha: float, base: str, seed: int = 0) -> None:
+def add_lora(model: PreTrainedModel, rank: int, alpha: float, seed: int = 0) -> None:
     """Put fresh adapters (random by `seed`, their product zero) on `model` in place; they alone learn, in float32.
 
-    `base` is what peft is told; an adapter's file will name the folder that the model was read from, by its whole path.
+    An adapter's file will name the folder that the model was read from, by its whole path.
     """
     if rank < 1 or alpha <= 0:
         raise ValueError(f"LoRA needs a rank of at least 1 and an alpha above 0, not {rank} and {alpha}.")
@@ -42,7 +42,7 @@ def add_lora(model: PreTrainedModel, rank: int, alpha: float, base: str, seed: i
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         own: Any = alpha  # declared as whole, used as any number
-        model.add_adapter(LoraConfig(r=rank, lora_alpha=own, target_modules=TARGETS, base_model_name_or_path=base))
+        model.add_adapter(LoraConfig(r=rank, lora_alpha=own, target_modules=TARGETS))
     name_base(model)
     for parameter in model.parameters():
         if parameter.requires_grad:

@@ -8,12 +8,13 @@ from pathlib import Path
 
 import torch
 
-from maquette.outputs import writing_weights, written_folder
+from maquette.outputs import written_folder
 from maquette.policy.adapters import ADAPTER_CONFIG, adapter_base, merge_adapters
 from maquette.policy.folders import find_model
 from maquette.policy.model import Policy, load_policy
 from maquette.policy.tokenizer import TEMPLATE
 from maquette.runs import CHAIN, kept_chain, source_of
+from maquette.tensor_files import writing_weights
 
 KEPT = ("*.json", "*.txt", "*.jinja", "*.model")
 """What is taken from the base's folder as it is: config.json and the tokenizer's above all, so that older readers find what they know."""

@@ -19,7 +19,8 @@ from jaxtyping import Int16
 from maquette.codec.voxel_codec import VoxelCodec
 from maquette.corpus.records import Record, records
 from maquette.corpus.splits import Split
-from maquette.outputs import load_tensors, save_tensors, write_text
+from maquette.outputs import write_text
+from maquette.tensor_files import load_tensors, save_tensors
 from maquette.tracking import progress
 from maquette.types import Voxels
 

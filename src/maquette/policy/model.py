@@ -276,12 +276,11 @@ def open_policy(
     """
     dtype = torch.float32 if weights == "float32" else torch.bfloat16
     policy = load_policy(source, device, dtype, quantise=weights == "4bit", read_on=read_on)
-    adapted = bool(lora_layers(policy.model))
-    if lora_rank and not adapted:
-        add_lora(policy.model, lora_rank, lora_alpha, policy.source, seed)
-    elif weights == "4bit" and not adapted:
+    if lora_rank and not policy.brought_adapters:
+        add_lora(policy.model, lora_rank, lora_alpha, seed)
+    elif weights == "4bit" and not policy.brought_adapters:
         raise ValueError("policy.weights=4bit holds frozen weights only: set policy.lora_rank to 16 or more.")
-    elif not adapted and isinstance(policy.model, Qwen2_5_VLForConditionalGeneration):
+    elif not policy.brought_adapters and isinstance(policy.model, Qwen2_5_VLForConditionalGeneration):
         policy.model.model.visual.requires_grad_(False)
     if gradient_checkpointing:
         # only modules in training mode recompute; these models have no dropout, so that nothing else changes

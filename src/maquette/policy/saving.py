@@ -10,10 +10,11 @@ from torch import Tensor
 from transformers import PreTrainedModel
 from transformers.utils.logging import disable_progress_bar
 
-from maquette.outputs import writing_weights, written_folder
+from maquette.outputs import written_folder
 from maquette.policy.adapters import lora_layers, save_adapter
 from maquette.policy.sharding import whole
 from maquette.policy.tokenizer import PolicyTokenizer
+from maquette.tensor_files import writing_weights
 
 BESIDE = ("config.json", "generation_config.json", "preprocessor_config.json", "chat_template.json")
 """Files of a model that learning leaves as they are and that transformers would write anew, or not at all."""

@@ -23,6 +23,7 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
+from maquette.cards import went_on_from
 from maquette.codec.voxel_codec import VoxelCodec
 from maquette.outputs import make_run_folder, write_text
 from maquette.policy.chains import LessonBatch, LessonPlan, heldout_batches
@@ -32,15 +33,11 @@ from maquette.policy.model import Policy, load_policy, new_policy, tiny_config
 from maquette.policy.tokenizer import PolicyTokenizer, train_tokenizer
 from maquette.policy.warm_state import WarmState, average, load_state, new_state, save_state, schedule
 from maquette.prompts.instructions import INSTRUCTIONS
-from maquette.runs import read_json
 from maquette.tracking import JsonLines, progress, provenance
 from maquette.types import SegmentKind
 
 HELDOUT_SEED = 7_000_001
 TOKENIZER_SENTENCES = 60_000
-WENT_ON = "went on from"
-OF_A_START = ("command", "commit", "date", "data", WENT_ON, "recipe", "steps_done", "seconds", "heldout_nats_per_token")
-"""Entries of a card that a policy trained on from there repeats under `WENT_ON`."""
 SEEN = 48
 """Objects of the pool that are measured beside the held-out ones."""
 
@@ -266,7 +263,7 @@ def finish(
     card = {
         "what": "base policy: supervised on five chains, restricted head",
         "data": dict(data),
-        **card_before(str(data.get("start", ""))),
+        **(went_on_from(find_model(str(data["start"]))) if data.get("start") else {}),
         "recipe": asdict(recipe),
         "steps_done": state.step,
         "seconds": round(state.seconds),
@@ -277,15 +274,6 @@ def finish(
         **provenance(command),
     }
     write_text(folder / "policy" / "card.json", json.dumps(card, indent=1) + "\n")
-
-
-def card_before(start: str) -> dict[str, object]:
-    """What the card says of how the policy that a training went on from was made, and that one's own start: nothing where none is known."""
-    file = find_model(start) / "card.json" if start else None
-    if file is None or not file.is_file():
-        return {}
-    card = read_json(file)
-    return {WENT_ON: {key: card[key] for key in OF_A_START if key in card}}
 
 
 def main() -> None:

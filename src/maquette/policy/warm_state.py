@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 
 from maquette.optimisers import MuonAdamW
-from maquette.outputs import load_progress, progress_metadata, save_tensors
 from maquette.policy.model import Policy
+from maquette.tensor_files import load_progress, progress_metadata, save_tensors
 
 
 @dataclass

@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from maquette.cards import went_on_from
 from maquette.codec.voxel_codec import VoxelCodec
 from maquette.corpus.catalog import FAMILIES
 from maquette.corpus.program import COLORS
@@ -22,7 +23,7 @@ from maquette.rewards.fit import draw_mixed, families_of, fit, varied
 from maquette.rewards.looks import Pictures
 from maquette.rewards.networks import QualityNetwork, SemanticNetwork
 from maquette.rewards.quality_losses import quality_loss
-from maquette.rewards.scorers import SCORERS, QualityScorer, SemanticScorer, load_quality, load_semantic, read_card
+from maquette.rewards.scorers import SCORERS, QualityScorer, SemanticScorer, load_quality, load_semantic
 from maquette.rewards.semantic_losses import Learner, semantic_loss
 from maquette.rewards.text import Words
 from maquette.rewards.train_general import STEPS, add_general
@@ -78,18 +79,12 @@ def card_of(semantic: SemanticScorer, learnt: Pictures, codec: str, start: Path 
         "colors": semantic.colors,
         "words": semantic.words.listed,
     }
-    return card | ({"went on from": start_of(start)} if start else {})
+    return card | (went_on_from(start) if start else {})
 
 
 def scorers_from(folder: Path) -> tuple[SemanticScorer, QualityScorer]:
     """Copies of the scorers in a folder, to go on learning."""
     return copy.deepcopy(load_semantic(folder)), copy.deepcopy(load_quality(folder))
-
-
-def start_of(folder: Path) -> dict[str, object]:
-    """What the card says of how the scorers that a training went on from were made."""
-    card = read_card(folder)
-    return {key: card[key] for key in ("command", "commit", "date", "data", "steps", "seed", "seconds") if key in card}
 
 
 def new_scorers(words: Words) -> tuple[SemanticScorer, QualityScorer]:

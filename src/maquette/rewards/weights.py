@@ -8,7 +8,7 @@ from typing import TypeVar
 import torch
 from torch import nn
 
-from maquette.outputs import load_tensors, save_tensors
+from maquette.tensor_files import load_tensors, save_tensors
 
 Network = TypeVar("Network", bound=nn.Module)
 

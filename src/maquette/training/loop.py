@@ -27,15 +27,7 @@ from maquette.policy.folders import find_model, weights_digest
 from maquette.policy.model import Policy
 from maquette.rewards.judges_file import read_judges
 from maquette.runs import DATA
-from maquette.tracking import (
-    Stopwatch,
-    Trackers,
-    need_tracker,
-    open_trackers,
-    provenance,
-    read_metrics,
-    tell,
-)
+from maquette.tracking import Stopwatch, Trackers, need_tracker, open_trackers, provenance, read_metrics, tell
 from maquette.training.advantages import mix, returns, stage_advantages
 from maquette.training.averaging import averaged
 from maquette.training.checkpoint import list_checkpoints, load_checkpoint, load_run, save_checkpoint
