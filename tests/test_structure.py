@@ -20,7 +20,7 @@ ORDER: tuple[set[str], ...] = (
     {"config_file"},
     {"runs"},
     {"outputs"},
-    {"tracking", "optimisers", "posting", "tensor_files", "cards"},
+    {"tracking", "optimisers", "precision", "posting", "tensor_files", "cards"},
     {"shape", "rendering"},
     {"corpus", "gaussian_views"},
     {"codec", "prompts"},

@@ -91,6 +91,15 @@ def _gpu() -> Iterator[Finding]:
         import torch
     except ImportError:
         return
+    from maquette.precision import quick_bfloat16
+
+    quick = quick_bfloat16("cpu")
+    detail = (
+        "this processor computes it"
+        if quick
+        else "this processor has no instructions for it: float32 is used in its place"
+    )
+    yield Finding("bfloat16", "ok", detail)
     if torch.cuda.is_available():
         for index in range(torch.cuda.device_count()):
             properties = torch.cuda.get_device_properties(index)

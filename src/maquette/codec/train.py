@@ -24,6 +24,7 @@ from maquette.codec.shape_store import ShapeStore, corpus_store
 from maquette.codec.voxel_codec import VoxelCodec, channels_of
 from maquette.optimisers import MuonAdamW
 from maquette.outputs import write_text
+from maquette.precision import products
 from maquette.tracking import progress, provenance
 from maquette.types import Voxels
 
@@ -157,7 +158,7 @@ def _loss(
 ) -> tuple[Float[Tensor, ""], dict[str, float], Float[Tensor, "a c d"]]:
     """The loss, its parts by name, and the encoder's vectors."""
     model = state.model
-    with torch.autocast("cpu", torch.bfloat16, enabled=recipe.precision == "bf16"):
+    with products("cpu", recipe.precision == "bf16"):
         vectors = model.vectors(target).float()
         if state.codebook is None:
             used, pull = vectors, recipe.latent_weight * losses.squared_latent(vectors)
@@ -179,7 +180,7 @@ def _first_codebook(model: VoxelVQVAE, train: ShapeStore, recipe: Recipe, genera
     rows = torch.randperm(len(train), generator=generator)[: recipe.kmeans_shapes].numpy()
     rough = round(len(rows) * recipe.coarse_share)
     shapes = (train.coarse_voxels(rows[:rough]), train.fine_voxels(rows[rough:]))
-    with torch.no_grad(), torch.autocast("cpu", torch.bfloat16, enabled=recipe.precision == "bf16"):
+    with torch.no_grad(), products("cpu", recipe.precision == "bf16"):
         inputs = [part for voxels in shapes for part in channels_of(voxels, colored=True).split(32)]
         vectors = torch.cat([model.vectors(part).float().flatten(0, 1) for part in inputs])
     per_step = recipe.batch * model.geometry.codes_per_shape

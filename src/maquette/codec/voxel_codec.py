@@ -18,6 +18,7 @@ from maquette.codec.hub import find_codec
 from maquette.codec.model import SHAPELLM_OMNI, Geometry, VoxelVQVAE
 from maquette.codec.refine import refined_codes
 from maquette.outputs import write_text
+from maquette.precision import quick_bfloat16
 from maquette.runs import read_json
 from maquette.shape.voxelise import Convention, voxelise_solid, voxelise_surface
 from maquette.tensor_files import save_tensors
@@ -35,12 +36,12 @@ REFINED_VOXELS = 8 * 32**3
 class VoxelCodec:
     """Shapes ↔ codes. Deterministic; weights are frozen; computes in float32 on the CPU, as stored elsewhere.
 
-    With `bfloat16` its products are in bfloat16, as in its training: twice as fast on a CPU that has it; codes differ at near-ties,
-    and voxels at the very border may flip.
+    With `bfloat16` its products are in bfloat16, as in its training: twice as fast on a CPU that has it, float32 on one that has not.
+    Codes differ at near-ties, and voxels at the very border may flip.
     """
 
     def __init__(self, model: VoxelVQVAE, device: str = "cpu", bfloat16: bool = False) -> None:
-        self.bfloat16 = bfloat16
+        self.bfloat16 = bfloat16 and quick_bfloat16(device)
         self.model = model.eval().requires_grad_(False).to(device).to(memory_format=torch.channels_last_3d)  # pyright: ignore[reportCallIssue] (its stubs lack it)
         self.device = torch.device(device)
         if self.device.type == "cpu":

@@ -32,6 +32,7 @@ from maquette.policy.lessons import Lessons, fingerprint, prepare_lessons
 from maquette.policy.model import Policy, load_policy, new_policy, tiny_config
 from maquette.policy.tokenizer import PolicyTokenizer, train_tokenizer
 from maquette.policy.warm_state import WarmState, average, load_state, new_state, save_state, schedule
+from maquette.precision import products
 from maquette.prompts.instructions import INSTRUCTIONS
 from maquette.tracking import JsonLines, progress, provenance
 from maquette.types import SegmentKind
@@ -63,7 +64,7 @@ class Recipe:
     max_grad_norm: float = 1.0
     """Gradients are scaled down to this norm."""
     bfloat16: bool = True
-    """Products in bfloat16 under autocast, weights and sums in float32."""
+    """Products in bfloat16 under autocast where the processor has it, weights and sums in float32."""
     seed: int = 0
     """Of weights and order."""
     log_every: int = 20
@@ -93,7 +94,7 @@ def evaluate(
     for chain, batches in heldout.items():
         sums = {SegmentKind.REASONING: [0.0, 0], SegmentKind.SHAPE: [0.0, 0]}
         for batch in batches:
-            with _precision(bfloat16):
+            with products("cpu", bfloat16):
                 parts = lesson_loss(policy, batch)
             for kind, (loss, count) in parts.items():
                 sums[kind][0] += float(loss)
@@ -107,7 +108,7 @@ def evaluate(
 
 def train_step(state: WarmState, batch: LessonBatch, recipe: Recipe) -> dict[str, float]:
     """One optimiser step on the token mean. ValueError before the weights are touched where the loss is not finite."""
-    with _precision(recipe.bfloat16):
+    with products("cpu", recipe.bfloat16):
         parts = lesson_loss(state.policy, batch)
     loss = torch.stack([part for part, _ in parts.values()]).sum() / sum(count for _, count in parts.values())
     if not torch.isfinite(loss):
@@ -189,10 +190,6 @@ def averaged_weights(state: WarmState):
 def _put(policy: Policy, weights: Mapping[str, Tensor]) -> None:
     for name, value in policy.named_parameters():
         value.copy_(weights[name])
-
-
-def _precision(bfloat16: bool) -> torch.autocast:
-    return torch.autocast("cpu", torch.bfloat16, enabled=bfloat16)
 
 
 def base_tokenizer(folder: Path, lessons: Lessons, text_tokens: int, codebook_size: int) -> PolicyTokenizer:

@@ -12,6 +12,7 @@ from jaxtyping import Float, UInt8
 from torch import Tensor, nn
 
 from maquette.optimisers import MuonAdamW
+from maquette.precision import products
 from maquette.rewards.looks import Labels
 from maquette.rewards.pixels import unpacked
 from maquette.tracking import progress
@@ -33,7 +34,7 @@ def fit(network: nn.Module, loss_at: Callable[[int], Tensor], *, steps: int, pea
     warm = max(1, steps // 20)
     last = []
     for step in progress(range(steps), f"training {name}"):
-        with torch.autocast("cpu", torch.bfloat16):
+        with products("cpu", True):
             loss = loss_at(step)
         if not torch.isfinite(loss):
             raise ValueError(

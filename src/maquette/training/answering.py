@@ -11,6 +11,7 @@ from maquette.config import Config
 from maquette.generate import generate
 from maquette.policy.lockstep import LockstepEngine
 from maquette.policy.model import open_policy
+from maquette.precision import quick_bfloat16
 from maquette.protocols import Sampling
 from maquette.rendering.cameras import CAMERAS
 from maquette.rewards.answer_looks import ANSWERS, Answering
@@ -19,9 +20,13 @@ from maquette.types import Prompt, StageOutput
 
 
 def answering_by(model: str, codec: VoxelCodec) -> Answering:
-    """`ANSWERS` two-stage answers of a tiny policy to each prompt, at temperature 1, in bfloat16, seen from the reward cameras."""
+    """`ANSWERS` two-stage answers of a tiny policy to each prompt, at temperature 1, seen from the reward cameras.
+
+    In bfloat16 where the processor has it.
+    """
     config = Config(model=model)
-    engine = LockstepEngine(open_policy(model), codec.codes_per_shape, torch.bfloat16)
+    dtype = torch.bfloat16 if quick_bfloat16("cpu") else torch.float32
+    engine = LockstepEngine(open_policy(model), codec.codes_per_shape, dtype)
 
     def answer(prompts: Sequence[Prompt], seed: int) -> tuple[StageOutput, StageOutput]:
         made = generate(

@@ -19,6 +19,7 @@ from maquette.policy.lockstep import LockstepEngine
 from maquette.policy.model import Policy, codec_of, open_policy, reference_of
 from maquette.policy.served_engine import ServedVllmEngine, ServerSettings
 from maquette.policy.vllm_engine import VllmEngine
+from maquette.precision import quick_bfloat16
 from maquette.prompts.sets import load_prompts
 from maquette.protocols import Mesher, RolloutEngine
 from maquette.rendering.cameras import CAMERAS
@@ -126,7 +127,8 @@ def open_engine(
         return VllmEngine.open(policy, codes, processes=processes)
     if settings.engine == "vllm-server":
         return ServedVllmEngine(policy, codes, ServerSettings(settings.servers, Path(settings.served_adapters)))
-    return LockstepEngine(policy, codes, torch.bfloat16 if precision == "bfloat16" else policy.dtype)
+    quick = precision == "bfloat16" and quick_bfloat16(next(policy.parameters()).device)
+    return LockstepEngine(policy, codes, torch.bfloat16 if quick else policy.dtype)
 
 
 def shared_by(config: Config, processes: Processes) -> None:

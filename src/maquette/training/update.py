@@ -13,6 +13,7 @@ from maquette.config import AlgorithmConfig, OptimiserConfig
 from maquette.policy.logprobs import LogProbs, sequence_logprobs
 from maquette.policy.model import Outside
 from maquette.policy.sharding import whole
+from maquette.precision import products
 from maquette.tracking import Stopwatch
 from maquette.training.advantages import token_advantages
 from maquette.training.averaging import remember
@@ -47,7 +48,7 @@ class Learner:
     def score(self, policy: nn.Module, rollouts: Rollouts, *, outside: Outside = "skip") -> LogProbs:
         """Log-probs in the precision of the run; every pass of the trainer goes through here."""
         device = next(policy.parameters()).device.type
-        with torch.autocast(device, torch.bfloat16, enabled=self.optimiser.precision == "bfloat16"):
+        with products(device, self.optimiser.precision == "bfloat16"):
             return sequence_logprobs(policy, rollouts, self.temperature, outside=outside)
 
     def looks_outside(self, *, watched: bool) -> Outside:
