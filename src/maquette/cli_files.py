@@ -27,7 +27,7 @@ def encode(
         codec: tiny, a folder, or a repository in the hub's cache.
         convention: How the mesh is placed in the grid; by default as the codec was taught.
         refine: Steps of search for codes that give the shape back more faithfully than the encoder's own; 40 are a good number.
-        bfloat16: Compute in bfloat16: several times as fast where the processor has it.
+        bfloat16: Compute in bfloat16: several times as fast where the processor has it; elsewhere it changes nothing.
     """
     from maquette.codec.voxel_codec import VoxelCodec
     from maquette.outputs import output_file, write_text
