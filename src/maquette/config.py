@@ -164,7 +164,7 @@ class OptimiserConfig:
     """Tokens (padding included) per forward pass: bounds the memory, changes no result."""
     precision: Literal["float32", "bfloat16"] = "float32"
     """Of the products in the trainer's passes, in lockstep decoding and, on a CPU, in the codec; weights stay as they are held.
-    bfloat16 is quicker where the processor has it, and float32 where it has not; the sampler drifts from the trainer by 1e-2 nats (logged)."""
+    bfloat16 is quicker where the processor has it, and float32 where it has not; the sampler drifts by 1e-2 nats a token (logged)."""
 
 
 @dataclass(frozen=True)
