@@ -4,16 +4,21 @@ from __future__ import annotations
 
 from types import MappingProxyType
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
 
+from maquette.codec.model import VoxelVQVAE
 from maquette.codec.voxel_codec import VoxelCodec
 from maquette.config import PolicyConfig
+from maquette.doctor import examine
 from maquette.policy.lockstep import LockstepEngine
 from maquette.policy.model import load_policy
 from maquette.precision import INSTRUCTIONS, products, quick_bfloat16
 from maquette.training.parts import open_engine
+from maquette.types import Voxels
+from tests.tiny import GEOMETRY
 
 
 def processor(monkeypatch: pytest.MonkeyPatch, **capabilities: bool) -> None:
@@ -49,10 +54,32 @@ def test_products_are_in_bfloat16_only_where_wanted_and_computed(
         assert nn.Linear(2, 2)(torch.zeros(1, 2)).dtype == dtype
 
 
-@pytest.mark.parametrize(("has", "dtype"), [(True, torch.bfloat16), (False, torch.float32)])
-def test_codec_and_engine_follow_the_processor(monkeypatch: pytest.MonkeyPatch, has: bool, dtype: torch.dtype):
+PROCESSORS = pytest.mark.parametrize(("has", "dtype"), [(True, torch.bfloat16), (False, torch.float32)])
+
+
+@PROCESSORS
+def test_the_engine_follows_the_processor(monkeypatch: pytest.MonkeyPatch, has: bool, dtype: torch.dtype):
     processor(monkeypatch, avx512_bf16=has)
-    assert VoxelCodec.load("tiny", bfloat16=True).bfloat16 is has
     engine = open_engine(PolicyConfig(), load_policy("tiny"), 128, "bfloat16")
     assert isinstance(engine, LockstepEngine)
     assert engine.dtype == dtype
+
+
+@PROCESSORS
+@pytest.mark.parametrize("refine", [0, 1])
+def test_the_codec_follows_the_processor(monkeypatch: pytest.MonkeyPatch, has: bool, dtype: torch.dtype, refine: int):
+    processor(monkeypatch, avx512_bf16=has)
+    codec, seen = VoxelCodec(VoxelVQVAE(GEOMETRY), bfloat16=True), set()
+    for layer in codec.model.modules():
+        if isinstance(layer, nn.Conv3d):
+            layer.register_forward_hook(lambda _layer, _inputs, output: seen.add(output.dtype))
+    occupied = np.zeros((1, *[GEOMETRY.resolution] * 3), bool)
+    occupied[:, 2:6, 2:6, 2:6] = True
+    codec.decode(codec.encode(Voxels(occupied), refine=refine))
+    assert seen == {dtype}
+
+
+@pytest.mark.parametrize(("has", "said"), [(True, "computes it"), (False, "float32 is used")])
+def test_doctor_says_which_it_is(monkeypatch: pytest.MonkeyPatch, has: bool, said: str):
+    processor(monkeypatch, avx512_bf16=has)
+    assert [said in finding.detail for finding in examine() if finding.name == "bfloat16"] == [True]

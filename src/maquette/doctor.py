@@ -42,7 +42,7 @@ class Finding:
 
 def examine() -> list[Finding]:
     """Every finding, faults of the default installation before gaps of the extras."""
-    return [*_machine(), *_packages(), *_gpu(), *_weights(), *_extras()]
+    return [*_machine(), *_packages(), *_bfloat16(), *_gpu(), *_weights(), *_extras()]
 
 
 def compile_loops() -> None:
@@ -86,20 +86,20 @@ def _packages() -> Iterator[Finding]:
         yield Finding(name, "ok" if found else "fault", found or "not installed", remedy)
 
 
+def _bfloat16() -> Iterator[Finding]:
+    try:
+        from maquette.precision import quick_bfloat16
+    except ImportError:  # no torch, which is a fault of its own
+        return
+    lacking = "this processor has no instructions for it: float32 is used in its place"
+    yield Finding("bfloat16", "ok", "this processor computes it" if quick_bfloat16("cpu") else lacking)
+
+
 def _gpu() -> Iterator[Finding]:
     try:
         import torch
     except ImportError:
         return
-    from maquette.precision import quick_bfloat16
-
-    quick = quick_bfloat16("cpu")
-    detail = (
-        "this processor computes it"
-        if quick
-        else "this processor has no instructions for it: float32 is used in its place"
-    )
-    yield Finding("bfloat16", "ok", detail)
     if torch.cuda.is_available():
         for index in range(torch.cuda.device_count()):
             properties = torch.cuda.get_device_properties(index)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 
 INSTRUCTIONS = ("avx512_bf16", "amx_bf16")
-"""Either makes bfloat16 products about twice as fast as float32's; without them they took 45 to 65 times as long (docs/log.md)."""
+"""Without either, bfloat16 took 45 to 65 times as long as float32 (docs/log.md)."""
 
 
 def quick_bfloat16(device: str | torch.device) -> bool:
@@ -16,7 +16,7 @@ def quick_bfloat16(device: str | torch.device) -> bool:
     """
     if torch.device(device).type != "cpu":
         return True
-    found = getattr(torch.cpu, "get_capabilities", dict)()  # torch has it since 2.11
+    found = getattr(torch.cpu, "get_capabilities", dict)()  # older versions of torch cannot tell
     return any(found.get(name, False) for name in INSTRUCTIONS)
 
 

@@ -15,6 +15,7 @@ from torch import Tensor
 
 from maquette.codec.losses import dice, straight_through
 from maquette.codec.model import VoxelVQVAE
+from maquette.precision import products
 
 STEP_SIZE = 0.04
 """Of Adam at the first step, in standard deviations of a shape's latent vectors; it falls linearly to zero."""
@@ -49,14 +50,14 @@ def refined_codes(
     An update costs a forward and a backward pass of the decoder. The model's weights are neither changed nor given gradients. `done` is
     called after each of the `steps` + 1 comparisons.
     """
-    with torch.no_grad(), torch.autocast(target.device.type, torch.bfloat16, enabled=bfloat16):
+    with torch.no_grad(), products(target.device, bfloat16):
         first = model.vectors(target).float()
     unit = first.std((1, 2), keepdim=True)  # of each shape, so that a shape's codes do not hang on its company
     offset = torch.zeros_like(first, requires_grad=True)
     adam = torch.optim.Adam([offset], lr=STEP_SIZE, betas=(0.9, 0.99))
     best_error, best = torch.full((len(target),), torch.inf, device=target.device), model.vq.codes(first)
     for step in range(steps + 1):
-        with torch.enable_grad(), torch.autocast(target.device.type, torch.bfloat16, enabled=bfloat16):
+        with torch.enable_grad(), products(target.device, bfloat16):
             moved = first + unit * offset
             codes = model.vq.codes(moved.detach())
             logits = model.decode_vectors(straight_through(moved, model.vq.vectors(codes).detach()))

@@ -18,7 +18,7 @@ from maquette.codec.hub import find_codec
 from maquette.codec.model import SHAPELLM_OMNI, Geometry, VoxelVQVAE
 from maquette.codec.refine import refined_codes
 from maquette.outputs import write_text
-from maquette.precision import quick_bfloat16
+from maquette.precision import products
 from maquette.runs import read_json
 from maquette.shape.voxelise import Convention, voxelise_solid, voxelise_surface
 from maquette.tensor_files import save_tensors
@@ -41,7 +41,7 @@ class VoxelCodec:
     """
 
     def __init__(self, model: VoxelVQVAE, device: str = "cpu", bfloat16: bool = False) -> None:
-        self.bfloat16 = bfloat16 and quick_bfloat16(device)
+        self.bfloat16 = bfloat16
         self.model = model.eval().requires_grad_(False).to(device).to(memory_format=torch.channels_last_3d)  # pyright: ignore[reportCallIssue] (its stubs lack it)
         self.device = torch.device(device)
         if self.device.type == "cpu":
@@ -113,7 +113,7 @@ class VoxelCodec:
         return torch.cat(codes) if codes else torch.zeros(0, self.codes_per_shape, dtype=torch.int64)
 
     def _codes(self, ready: Float[Tensor, "a i r r r"]) -> Int64[Tensor, "a c"]:
-        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.bfloat16):
+        with products(self.device, self.bfloat16):
             vectors = self.model.vectors(ready)
         return self.model.vq.codes(vectors.float())
 
@@ -132,7 +132,7 @@ class VoxelCodec:
         failed = (codes == -1).all(1)
         self._check_codes(codes[~failed])
         parts = codes.clamp(min=0).split(SHAPES_AT_ONCE)
-        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.bfloat16):
+        with products(self.device, self.bfloat16):
             logits = [self.model.decode(part.to(self.device)).float().cpu() for part in parts]
         grid = self.resolution
         every = torch.cat(logits) if logits else torch.zeros(0, 4 if self.colored else 1, grid, grid, grid)

@@ -4,18 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import torch
-
 from maquette.codec.voxel_codec import VoxelCodec
 from maquette.config import Config
 from maquette.generate import generate
-from maquette.policy.lockstep import LockstepEngine
 from maquette.policy.model import open_policy
-from maquette.precision import quick_bfloat16
 from maquette.protocols import Sampling
 from maquette.rendering.cameras import CAMERAS
 from maquette.rewards.answer_looks import ANSWERS, Answering
 from maquette.shape.surface import SurfaceMesher
+from maquette.training.parts import open_engine
 from maquette.types import Prompt, StageOutput
 
 
@@ -25,8 +22,7 @@ def answering_by(model: str, codec: VoxelCodec) -> Answering:
     In bfloat16 where the processor has it.
     """
     config = Config(model=model)
-    dtype = torch.bfloat16 if quick_bfloat16("cpu") else torch.float32
-    engine = LockstepEngine(open_policy(model), codec.codes_per_shape, dtype)
+    engine = open_engine(config.policy, open_policy(model), codec.codes_per_shape, "bfloat16")
 
     def answer(prompts: Sequence[Prompt], seed: int) -> tuple[StageOutput, StageOutput]:
         made = generate(
