@@ -41,7 +41,8 @@ weights: install
 	cp runs/codec/card.json runs/codec/config.json runs/codec/model.safetensors $(DATA)/codec/
 	$(BIN)/maquette warm-start configs/warm-start.yaml
 	$(BIN)/maquette warm-start configs/warm-start-more.yaml
-	cp runs/warm-start-more/policy/* $(DATA)/policy-base/
+	$(BIN)/maquette warm-start configs/warm-start-further.yaml
+	cp runs/warm-start-further/policy/* $(DATA)/policy-base/
 	$(BIN)/maquette train-scorers configs/scorers.yaml
 	cp runs/scorers/weights/* $(DATA)/scorers/
 	$(BIN)/maquette train-scorers configs/scorers-more.yaml

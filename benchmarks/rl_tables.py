@@ -5,6 +5,9 @@ from __future__ import annotations
 from maquette.evaluation.metrics import Interval
 from maquette.evaluation.results import MEASURES
 
+PLATEAU = ("alignment", "category", "counts", "iou", "f_score", "parts_placed")
+"""Measures of the base's curve."""
+
 
 def table(summary: dict[str, object]) -> str:
     """Markdown: a row per measure, a column per system with its paired difference to the base, and RL's to the control at the end."""
@@ -44,6 +47,26 @@ def difference_of(entry: dict[str, dict[str, float]], field: str) -> str:
     own = entry[field]
     words = f"{own['value']:+.3f} [{own['low']:+.3f}, {own['high']:+.3f}]"
     return words if own["low"] <= 0 <= own["high"] else f"**{words}**"
+
+
+def plateau_table(result: dict) -> str:
+    """A row per kept policy of the base's last training: values, and under them the paired difference to the row before."""
+    shown = [m for m in MEASURES if m.name in PLATEAU]
+    heads = ["steps", "sequences", "held-out nats a token"]
+    heads += [f"{m.title} {'↑' if m.higher_is_better else '↓'}" for m in shown]
+    lines = ["| " + " | ".join(heads) + " |", "|---" * len(heads) + "|"]
+    for step, row in result["rows"].items():
+        loss = result["heldout_nats_per_token"].get(step)
+        cells = [step, str(int(step) * result["sequences_a_step"]), "–" if loss is None else f"{loss:.3f}"]
+        for measure in shown:
+            entry = row[measure.name]
+            last = "over_step_before" in entry
+            cells.append(f"{Interval(**entry['value'])}" + (f"; {difference_of(entry, 'over_step_before')}" * last))
+        lines.append("| " + " | ".join(cells) + " |")
+    final = list(result["rows"].values())[-1]
+    totals = [difference_of(final[m.name], "over_start") for m in shown]
+    lines.append("| last over first | – | – | " + " | ".join(totals) + " |")
+    return "\n".join(lines) + "\n"
 
 
 def agreement_table(result: dict) -> str:

@@ -13,7 +13,7 @@ from functools import partial
 from pathlib import Path
 
 import tyro
-from rl_tables import agreement_table, table
+from rl_tables import agreement_table, plateau_table, table
 
 from maquette.studies.grid import STUDIES
 
@@ -98,6 +98,12 @@ def rl(temperature: str, name: str = "rl") -> str:
     """Base, RL and control on what was not rewarded, sampled at a temperature."""
     rows = read(name).get("summary", {}).get(temperature)
     return table(rows) if rows else "not run\n"
+
+
+def plateau() -> str:
+    """The base's last training on `mini-dev`."""
+    result = read("plateau")
+    return plateau_table(result) if result else "not run\n"
 
 
 def agreement() -> str:
@@ -299,6 +305,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "codec": codec,
     "scorers": scorers,
     "networks": networks,
+    "plateau": plateau,
     "rl": partial(rl, "1"),
     "rl-cool": partial(rl, "0.7"),
     "rl-alignment": partial(rl, "1", "rl-grpo-alignment"),

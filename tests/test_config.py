@@ -16,6 +16,7 @@ KINDS = {
     "codec": CodecConfig,
     "warm-start": WarmStartConfig,
     "warm-start-more": WarmStartConfig,
+    "warm-start-further": WarmStartConfig,
     "warm-start-control": WarmStartConfig,
     "scorers": ScorersConfig,
     "scorers-more": ScorersConfig,

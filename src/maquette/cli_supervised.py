@@ -25,7 +25,9 @@ def warm_start(config: Positional[Path], out: Path | None = None, set: tuple[str
 
     c = load_config(config, set, kind=WarmStartConfig)
     folder = out or Path("runs") / config.stem
-    recipe = Recipe(steps=c.steps, batch_size=c.batch_size, lr=c.lr, cooldown=c.cooldown, seed=c.seed)
+    recipe = Recipe(
+        steps=c.steps, batch_size=c.batch_size, lr=c.lr, cooldown=c.cooldown, keep_every=c.keep_every, seed=c.seed
+    )
     warm_start(folder, codec=c.codec, objects=c.objects, recipe=recipe, start=c.start, command=command_line())
     print(f"→ {folder}")
 

@@ -39,6 +39,8 @@ class WarmStartConfig:
     """Train compositions in the pool."""
     start: str = ""
     """A policy to go on from (tiny, or a folder); empty: from nothing."""
+    keep_every: int = 0
+    """Steps between policies kept on the way, under `kept/`; 0: none."""
     codec: str = "tiny"
     """Whose codes are learnt."""
     seed: int = 0

@@ -124,6 +124,17 @@ def test_a_killed_run_goes_on_bit_for_bit(folder: Path) -> None:
     assert (folder / "whole" / "plateau.safetensors").is_file()
 
 
+def test_policies_kept_on_the_way_have_the_averaged_weights(folder: Path) -> None:
+    state, plan = new_run()
+    held = heldout_batches(toy_lessons(4), plan.tokenizer, 4)
+    run(state, plan, held, replace(RECIPE, steps=4, keep_every=2), folder / "keeps")
+    assert sorted(kept.name for kept in (folder / "keeps" / "kept").iterdir()) == ["000002", "000004"]
+    for name, value in load_policy(folder / "keeps" / "kept" / "000004").named_parameters():
+        assert torch.equal(value, state.averaged[name].bfloat16().float()), name
+    early = dict(load_policy(folder / "keeps" / "kept" / "000002").named_parameters())
+    assert any(not torch.equal(early[name], value.bfloat16().float()) for name, value in state.averaged.items())
+
+
 def test_it_learns_and_is_saved_with_its_card(folder: Path) -> None:
     state, plan = new_run()
     held = heldout_batches(toy_lessons(6), plan.tokenizer, 6)

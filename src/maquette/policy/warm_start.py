@@ -70,6 +70,8 @@ class Recipe:
     log_every: int = 20
     evaluate_every: int = 500
     checkpoint_every: int = 250
+    keep_every: int = 0
+    """Steps between policies of averaged weights kept under `kept/`, for a curve of what they answer (benchmarks/plateau.py); 0: none."""
 
 
 def lesson_loss(policy: Policy, batch: LessonBatch) -> dict[SegmentKind, tuple[Float[Tensor, ""], int]]:
@@ -157,6 +159,9 @@ def run(
             save_state(state, folder / "plateau.safetensors")
         if state.step % recipe.checkpoint_every == 0 or state.step == recipe.steps:
             save_state(state, folder / "last.safetensors")
+        if recipe.keep_every and state.step % recipe.keep_every == 0:
+            with averaged_weights(state):
+                state.policy.save(folder / "kept" / f"{state.step:06d}", torch.bfloat16)
     state.policy.eval()
     tracker.close()
 

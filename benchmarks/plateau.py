@@ -1,0 +1,112 @@
+"""Is the base at its plateau? What its averaged weights answer to `mini-dev` at every kept step of its last training.
+
+    maquette warm-start configs/warm-start-further.yaml     # keeps a policy every 500 steps
+    python benchmarks/plateau.py                             # evaluates them and writes benchmarks/results/plateau.json
+    python benchmarks/plateau.py --limit 2 --seeds 0 --evaluate-only      # the first two policies alone, e.g. while it still trains
+
+Every policy answers by the two stages of `configs/hi-grpo.yaml` at temperature 1, with the same seeds; each row is paired with the start
+and with the row before (same seed, same prompt). Intervals are over seeds and prompts, so they speak of these weights alone: there is
+one training. The weights on the way are averages of a run whose rate has not fallen yet, so only start and end are like with like.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+
+import tyro
+
+from maquette.config_file import load_config
+from maquette.config_supervised import WarmStartConfig
+from maquette.evaluation.entries import matrix
+from maquette.evaluation.metrics import bootstrap_nested
+from maquette.evaluation.results import Evaluation, load_evaluation, measures_of
+from maquette.evaluation.systems import evaluate_model
+from maquette.tracking import provenance, read_metrics
+
+ROOT = Path(__file__).parents[1]
+RESULTS = ROOT / "benchmarks" / "results"
+CONFIG = ROOT / "configs" / "warm-start-further.yaml"
+
+
+def policies(run: Path, config: WarmStartConfig) -> dict[int, Path]:
+    """Folders by step: the start, what was kept on the way, and the end, whose weights are what the run chose to write."""
+    kept = {int(folder.name): folder for folder in sorted((run / "kept").iterdir())}
+    end = {config.steps: run / "policy"} if (run / "policy").is_dir() else {}
+    return {0: ROOT / config.start} | kept | end
+
+
+def evaluated(policy: Path, folder: Path, seed: int, temperature: float) -> Evaluation:
+    """The policy's evaluation with one seed; made where it is not there."""
+    if not (folder / "evaluation.json").is_file():
+        folder.mkdir(parents=True, exist_ok=True)
+        stages = load_config(ROOT / "configs" / "hi-grpo.yaml").stages
+        evaluate_model(str(policy), "mini-dev", folder, stages=stages, seed=seed, temperature=temperature)
+    return load_evaluation(folder)
+
+
+def compared(runs: dict[int, list[Evaluation]]) -> dict[int, dict[str, dict[str, dict[str, float]]]]:
+    """By step and measure: the value, and what it is above the start and above the step before."""
+    rows, steps = {}, sorted(runs)
+    for place, step in enumerate(steps):
+        rows[step] = {}
+        for measure in measures_of(runs[step]):
+            values = matrix(runs[step], measure)
+            if not values.size:
+                continue
+            row = {"value": asdict(bootstrap_nested(values))}
+            earlier = {"over_start": steps[0], "over_step_before": steps[place - 1]} if place else {}
+            for field, other in earlier.items():
+                both = matrix([*runs[step], *runs[other]], measure)
+                row[field] = asdict(bootstrap_nested(both[: len(runs[step])] - both[len(runs[step]) :]))
+            rows[step][measure.name] = row
+    return rows
+
+
+def main(
+    run: Path = ROOT / "runs" / CONFIG.stem,
+    seeds: tuple[int, ...] = (0, 1, 2),
+    temperature: float = 1.0,
+    limit: int = 0,
+    evaluate_only: bool = False,
+) -> None:
+    """Evaluate, compare.
+
+    Args:
+        run: The folder of the warm start.
+        seeds: Of the answers' sampling.
+        temperature: At which they are sampled; 1 is what training samples at.
+        limit: Only the first so many policies; 0: all.
+        evaluate_only: Do not write the result.
+    """
+    config = load_config(CONFIG, kind=WarmStartConfig)
+    chosen = list(policies(run, config).items())[: limit or None]
+    runs = {
+        step: [evaluated(policy, run / "answers" / f"{step:06d}-{seed}", seed, temperature) for seed in seeds]
+        for step, policy in chosen
+    }
+    if evaluate_only:
+        return
+    losses = {
+        line["step"]: line["ema/heldout/all"]
+        for line in read_metrics(run / "metrics.jsonl")
+        if "ema/heldout/all" in line
+    }
+    before = json.loads((ROOT / config.start / "card.json").read_text())["heldout_nats_per_token"]["all"]
+    record = {
+        "suite": "mini-dev",
+        "config": CONFIG.name,
+        "seeds": seeds,
+        "temperature": temperature,
+        "sequences_a_step": config.batch_size,
+        "heldout_nats_per_token": {0: before} | losses,
+        "rows": compared(runs),
+        **provenance("python benchmarks/plateau.py"),
+    }
+    RESULTS.mkdir(parents=True, exist_ok=True)
+    (RESULTS / "plateau.json").write_text(json.dumps(record, indent=1, default=str))
+
+
+if __name__ == "__main__":
+    tyro.cli(main)
