@@ -197,6 +197,17 @@ def test_lessons_are_made_once(folder: Path) -> None:
     assert len(list(made.sentences())) == sum(len(t.captions) + 2 for t in made.texts)
 
 
+@pytest.mark.parametrize("inside", [True, False], ids=["inside a line", "two lines short"])
+def test_lessons_whose_texts_are_cut_short_are_made_anew(tmp_path: Path, inside: bool) -> None:
+    codec = tiny_codec()
+    made = prepare_lessons(tmp_path, codec, "train", 3, seed=5)
+    words = tmp_path / "train-5-000000.jsonl"
+    lines = words.read_text().splitlines(keepends=True)
+    words.write_text("".join(lines)[: -len(lines[2]) // 2] if inside else lines[0])
+    assert prepare_lessons(tmp_path, codec, "train", 3, seed=5).texts == made.texts
+    assert words.read_text() == "".join(lines)
+
+
 def test_padding_is_never_learnt() -> None:
     for batch in LessonPlan(toy_lessons(), micro_tokenizer(), 4, seed=0, pool=2).batches(0):
         assert not batch.learnt[batch.segment == SegmentKind.PAD].any()

@@ -100,11 +100,16 @@ def write_shard(stem: Path, lessons: Lessons, mark: str) -> None:
 
 
 def _read(codes: Path, words: Path, mark: str) -> Lessons | None:
-    """A shard; None where its codes are another codec's. ValueError where it is cut short."""
+    """A shard; None (it is made anew) where its codes are another codec's or its texts cut short. ValueError: codes cut short."""
     arrays, metadata = load_tensors(codes)
     if metadata.get("codec") != mark:
         return None
-    lines = [json.loads(line) for line in words.read_text().splitlines()]
+    try:
+        lines = [json.loads(line) for line in words.read_text().splitlines()]
+    except json.JSONDecodeError:
+        return None
+    if len(lines) != len(arrays["fine"]):
+        return None
     texts = tuple(Texts(tuple(line["captions"]), line["plan"], line["description"]) for line in lines)
     return Lessons(texts, arrays["fine"].numpy(), arrays["coarse"].numpy())
 
