@@ -1,6 +1,6 @@
 """Is the base at its plateau? What its averaged weights answer to `mini-dev` at every kept step of its last training.
 
-    maquette warm-start configs/warm-start-further.yaml     # keeps a policy every 500 steps
+    maquette warm-start configs/warm-start-further.yaml     # keeps a policy every 300 steps
     python benchmarks/plateau.py                             # evaluates them and writes benchmarks/results/plateau.json
     python benchmarks/plateau.py --limit 2 --seeds 0 --evaluate-only      # the first two policies alone, e.g. while it still trains
 
