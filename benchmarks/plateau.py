@@ -17,17 +17,24 @@ from pathlib import Path
 
 import tyro
 
+from maquette.codec.voxel_codec import VoxelCodec
 from maquette.config_file import load_config
 from maquette.config_supervised import WarmStartConfig
 from maquette.evaluation.entries import matrix
 from maquette.evaluation.metrics import bootstrap_nested
 from maquette.evaluation.results import Evaluation, load_evaluation, measures_of
 from maquette.evaluation.systems import evaluate_model
-from maquette.tracking import provenance, read_metrics
+from maquette.policy.chains import heldout_batches
+from maquette.policy.lessons import prepare_lessons
+from maquette.policy.model import load_policy
+from maquette.policy.warm_start import HELDOUT_SEED, evaluate
+from maquette.tracking import provenance
 
 ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "benchmarks" / "results"
 CONFIG = ROOT / "configs" / "warm-start-further.yaml"
+HELDOUT = 96
+"""Objects, as `warm_start` has it by default."""
 
 
 def policies(run: Path, config: WarmStartConfig) -> dict[int, Path]:
@@ -44,6 +51,14 @@ def evaluated(policy: Path, folder: Path, seed: int, temperature: float) -> Eval
         stages = load_config(ROOT / "configs" / "hi-grpo.yaml").stages
         evaluate_model(str(policy), "mini-dev", folder, stages=stages, seed=seed, temperature=temperature)
     return load_evaluation(folder)
+
+
+def heldout_loss(policy: Path, run: Path, config: WarmStartConfig) -> float:
+    """Nats a token on the objects that the warm start measures itself by."""
+    shapes, loaded = VoxelCodec.load(config.codec, bfloat16=True), load_policy(str(policy))
+    lessons = prepare_lessons(run / "lessons", shapes, "heldout", HELDOUT, HELDOUT_SEED)
+    batches = heldout_batches(lessons, loaded.tokenizer, config.batch_size)
+    return evaluate(loaded, batches, bfloat16=False)["heldout/all"]
 
 
 def compared(runs: dict[int, list[Evaluation]]) -> dict[int, dict[str, dict[str, dict[str, float]]]]:
@@ -88,19 +103,14 @@ def main(
     }
     if evaluate_only:
         return
-    losses = {
-        line["step"]: line["ema/heldout/all"]
-        for line in read_metrics(run / "metrics.jsonl")
-        if "ema/heldout/all" in line
-    }
-    before = json.loads((ROOT / config.start / "card.json").read_text())["heldout_nats_per_token"]["all"]
+    losses = {step: round(heldout_loss(policy, run, config), 4) for step, policy in chosen}
     record = {
         "suite": "mini-dev",
         "config": CONFIG.name,
         "seeds": seeds,
         "temperature": temperature,
         "sequences_a_step": config.batch_size,
-        "heldout_nats_per_token": {0: before} | losses,
+        "heldout_nats_per_token": losses,
         "rows": compared(runs),
         **provenance("python benchmarks/plateau.py"),
     }
