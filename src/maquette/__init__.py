@@ -1,3 +1,3 @@
 """Maquette: text-to-3D generation trained by reinforcement learning."""
 
-__version__ = "0.8.0"
+__version__ = "0.9.0"
