@@ -73,6 +73,16 @@ def test_the_page_holds_everything_and_asks_the_network_for_nothing(tmp_path: Pa
     assert markdown_table(entries_of([evaluation("base", 0.0)])).count("\n") == 3
 
 
+def test_the_text_says_how_often_the_evaluators_themselves_are_right(tmp_path: Path):
+    known = {"family_accuracy": 0.9451, "color_accuracy": 0.5, "something_else": 0.25}
+    for name in ("base", "tuned"):
+        (tmp_path / name).mkdir()
+        save_evaluation(dataclasses.replace(evaluation(name, 0.0), provenance={"evaluators": known}), tmp_path / name)
+    write_report(tmp_path / "report.html", [tmp_path / "base", tmp_path / "tuned"], title="T")
+    said = "The evaluators themselves, on held-out objects: category right 0.945, colours right 0.500."
+    assert (tmp_path / "report.md").read_text().count(said) == 1
+
+
 def test_every_measure_stands_in_a_level_of_the_report():
     assert {m.level for m in MEASURES} <= set(LEVELS)
 

@@ -11,6 +11,13 @@ from maquette.evaluation.metrics import Interval
 from maquette.evaluation.results import Evaluation, cell
 
 WORST = 5
+RULERS = {
+    "retrieval_top1_of_64": "the right object among 64 for a text",
+    "family_accuracy": "category right",
+    "count_accuracy": "part counts right",
+    "color_accuracy": "colours right",
+}
+"""Held-out figures of the evaluators, in the words of the measures that rest on them."""
 
 
 def report_text(
@@ -18,7 +25,8 @@ def report_text(
 ) -> str:
     """`panels` are the judges' of each evaluation, as `panel` gives them."""
     categories = sorted({r.category for e in evaluations for r in e.objects if r.category})
-    parts = [f"# {title}", *notes, markdown_table(entries_of(evaluations)), *_failures(evaluations)]
+    parts = [f"# {title}", *notes, markdown_table(entries_of(evaluations)), *_rulers(evaluations)]
+    parts += _failures(evaluations)
     parts += [part for e, levels in zip(evaluations, panels, strict=True) for part in _judges(e, levels)]
     parts += ["## Worst answers by text alignment", *(_worst(e) for e in evaluations)]
     for category in categories:
@@ -26,6 +34,16 @@ def report_text(
     parts += [part for e in evaluations for part in _compat(e)]
     parts += ["## Provenance", *(_made(e) for e in evaluations)]
     return "\n\n".join(part.strip() for part in parts) + "\n"
+
+
+def _rulers(evaluations: Sequence[Evaluation]) -> list[str]:
+    """How often the evaluators themselves are right, without which shares of what they confirm cannot be read: a line per kind."""
+    lines = {}
+    for e in evaluations:
+        if isinstance(known := e.provenance.get("evaluators"), Mapping):
+            figures = ", ".join(f"{RULERS[name]} {value:.3f}" for name, value in known.items() if name in RULERS)
+            lines[f"The evaluators themselves, on held-out objects: {figures}."] = None
+    return list(lines)
 
 
 def _failures(evaluations: Sequence[Evaluation]) -> list[str]:
