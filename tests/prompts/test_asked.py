@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from maquette.prompts.asked import parts_in, singular
@@ -46,13 +46,22 @@ def test_the_suites_captions_are_read_as_they_were_meant():
 
 @pytest.mark.parametrize(
     ("many", "one"),
-    [("legs", "leg"), ("shelves", "shelf"), ("glass", "glass"), ("boxes", "box"), ("bodies", "body"), ("lens", "lens")],
+    [
+        ("legs", "leg"),
+        ("shelves", "shelf"),
+        ("glass", "glass"),
+        ("boxes", "box"),
+        ("bodies", "body"),
+        ("lens", "lens"),
+        ("s", "s"),
+    ],
 )
 def test_one_of_many(many: str, one: str):
     assert singular(many) == one
 
 
 @given(st.text(max_size=80))
+@example("1<S")
 def test_whatever_is_typed_is_read_to_its_end(text: str):
     for words in (text, f"a thing with {text}"):
         for part in parts_in(words):

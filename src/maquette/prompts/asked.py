@@ -102,4 +102,5 @@ def singular(noun: str) -> str:
         return noun[:-3] + "y"
     if noun.endswith(("ches", "shes", "xes", "sses", "zes")):
         return noun[:-2]
-    return noun[:-1] if noun.endswith("s") and not noun.endswith(("ss", "us")) else noun
+    plural = noun.endswith("s") and len(noun) > 2 and not noun.endswith(("ss", "us"))  # one letter is left of no noun
+    return noun[:-1] if plural else noun
