@@ -27,8 +27,7 @@ import tyro
 from rl_tables import table
 
 from maquette.config_file import load_config
-from maquette.evaluation.entries import matrix
-from maquette.evaluation.metrics import bootstrap_nested
+from maquette.evaluation.entries import nested_difference, nested_interval
 from maquette.evaluation.results import Evaluation, load_evaluation, measures_of
 from maquette.evaluation.systems import evaluate_model
 from maquette.policy.model import load_policy
@@ -81,15 +80,13 @@ def summarise(systems: dict[str, list[Evaluation]]) -> dict[str, object]:
     for name, runs in systems.items():
         row: dict[str, object] = {}
         for measure in measures_of([run for every in systems.values() for run in every]):
-            values = matrix(runs, measure)
-            if not values.size:
+            if (value := nested_interval(runs, measure)) is None:
                 continue
-            row[measure.name] = {"value": asdict(bootstrap_nested(values))}
+            row[measure.name] = {"value": asdict(value)}
             compared = {"base": {}, "control": {"difference": "base"}}
             for field, other in compared.get(name, {"difference": "base", "over_control": "control"}).items():
-                if other in systems:
-                    both = matrix([*runs, *systems[other]], measure)  # of the objects that all of them have measured
-                    row[measure.name][field] = asdict(bootstrap_nested(both[: len(runs)] - both[len(runs) :]))
+                if other in systems and (change := nested_difference(runs, systems[other], measure)) is not None:
+                    row[measure.name][field] = asdict(change)
         distances = [run.kernel_distance for run in runs]
         row["kernel_distance"] = {
             "seeds": [asdict(d) for d in distances],

@@ -5,7 +5,7 @@ from __future__ import annotations
 from maquette.evaluation.metrics import Interval
 from maquette.evaluation.results import MEASURES
 
-PLATEAU = ("alignment", "category", "counts", "iou", "f_score", "parts_placed")
+PLATEAU = ("alignment", "category", "counts", "iou", "f_score", "parts_placed", "color_error")
 """Measures of the base's curve."""
 
 
@@ -50,14 +50,14 @@ def difference_of(entry: dict[str, dict[str, float]], field: str) -> str:
 
 
 def plateau_table(result: dict) -> str:
-    """A row per kept policy of the base's last training: values, and under them the paired difference to the row before."""
+    """A row per kept policy of the base's last training: values, and behind them the paired difference to the row before."""
     shown = [m for m in MEASURES if m.name in PLATEAU]
     heads = ["steps", "sequences", "held-out nats a token"]
     heads += [f"{m.title} {'↑' if m.higher_is_better else '↓'}" for m in shown]
     lines = ["| " + " | ".join(heads) + " |", "|---" * len(heads) + "|"]
     for step, row in result["rows"].items():
-        loss = result["heldout_nats_per_token"].get(step)
-        cells = [step, str(int(step) * result["sequences_a_step"]), "–" if loss is None else f"{loss:.3f}"]
+        loss = result["heldout_nats_per_token"][step]
+        cells = [step, str(int(step) * result["sequences_a_step"]), f"{loss:.3f}"]
         for measure in shown:
             entry = row[measure.name]
             last = "over_step_before" in entry

@@ -33,6 +33,17 @@ def nested_interval(runs: Sequence[Evaluation], measure: Measure, category: str 
     return bootstrap_nested(values) if values.size else None
 
 
+def nested_difference(runs: Sequence[Evaluation], others: Sequence[Evaluation], measure: Measure) -> Interval | None:
+    """`runs` less `others`, paired by place (same seed) and object, over runs and objects; None where they share nothing measured.
+
+    ValueError: not as many of one as of the other.
+    """
+    if len(runs) != len(others):
+        raise ValueError(f"{len(runs)} evaluations cannot be paired with {len(others)}: one of each seed is needed.")
+    values = matrix([*runs, *others], measure)
+    return bootstrap_nested(values[: len(runs)] - values[len(runs) :]) if values.size else None
+
+
 @dataclass(frozen=True)
 class Entry:
     """One system: its evaluations with one seed or several, whose means over the seeds stand in a table."""

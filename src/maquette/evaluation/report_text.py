@@ -38,12 +38,13 @@ def report_text(
 
 def _rulers(evaluations: Sequence[Evaluation]) -> list[str]:
     """How often the evaluators themselves are right, without which shares of what they confirm cannot be read: a line per kind."""
-    lines = {}
-    for e in evaluations:
-        if isinstance(known := e.provenance.get("evaluators"), Mapping):
-            figures = ", ".join(f"{RULERS[name]} {value:.3f}" for name, value in known.items() if name in RULERS)
-            lines[f"The evaluators themselves, on held-out objects: {figures}."] = None
-    return list(lines)
+    known = [e.provenance.get("evaluators") for e in evaluations]
+    figures = [
+        ", ".join(f"{RULERS[name]} {value:.3f}" for name, value in own.items() if name in RULERS)
+        for own in known
+        if isinstance(own, Mapping)
+    ]
+    return [f"The evaluators themselves, on held-out objects: {text}." for text in dict.fromkeys(figures) if text]
 
 
 def _failures(evaluations: Sequence[Evaluation]) -> list[str]:

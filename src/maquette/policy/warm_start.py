@@ -37,7 +37,8 @@ from maquette.prompts.instructions import INSTRUCTIONS
 from maquette.tracking import JsonLines, progress, provenance
 from maquette.types import SegmentKind
 
-HELDOUT_SEED = 7_000_001
+HELDOUT, HELDOUT_SEED = 96, 7_000_001
+"""How many objects, and which, a warm start measures itself by."""
 TOKENIZER_SENTENCES = 60_000
 SEEN = 48
 """Objects of the pool that are measured beside the held-out ones."""
@@ -213,7 +214,7 @@ def warm_start(
     *,
     codec: str = "tiny",
     objects: int = 20_000,
-    heldout: int = 96,
+    heldout: int = HELDOUT,
     text_tokens: int = 1500,
     recipe: Recipe = Recipe(),
     start: str = "",
