@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from maquette.evaluation.curves import curves, grouped
-from maquette.evaluation.entries import entries_of, markdown_table
+from maquette.evaluation.entries import entries_of, markdown_table, nested_difference
 from maquette.evaluation.metrics import Interval
 from maquette.evaluation.panel import panel
 from maquette.evaluation.report import write_report
@@ -52,6 +52,14 @@ def test_the_difference_is_paired_by_id():
     change = difference(shuffled, before, MEASURES[0])
     assert change is not None and change.p_value < 0.01
     assert change.difference.value == pytest.approx(0.2) and change.difference.low == pytest.approx(0.2)
+
+
+def test_seeds_are_paired_one_with_one():
+    after, before = [evaluation("tuned", 0.2)] * 2, [evaluation("base", 0.0)] * 2
+    change = nested_difference(after, before, MEASURES[0])
+    assert change is not None and change.value == pytest.approx(0.2) and change.low == pytest.approx(0.2)
+    with pytest.raises(ValueError, match="2 evaluations cannot be paired with 1"):
+        nested_difference(after, before[:1], MEASURES[0])
 
 
 def test_the_page_holds_everything_and_asks_the_network_for_nothing(tmp_path: Path):
